@@ -41,6 +41,23 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A configured root, as this process serves it.
+
+    Attributes:
+        id: its id in the state table.
+        name: its short name.
+        root: the folder, absolute, bytes as on disk.
+        collection: name of the collection that its chunks go to.
+    """
+
+    id: int
+    name: str
+    root: bytes
+    collection: str
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """A stretch of extracted text that belongs together: a paragraph, a heading, a code block.
 

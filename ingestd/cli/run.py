@@ -1,0 +1,93 @@
+"""``ingestd run``: index folders, and keep watching them."""
+
+from __future__ import annotations
+
+import asyncio
+import json as jsonlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import options
+
+if TYPE_CHECKING:
+    from ingestd.config import Settings, StoreMode
+    from ingestd.location import Location
+
+
+def run(
+    directories: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders to index; default: those of the configuration."),
+    ] = None,
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Index what is there, and end.")] = False,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", help="Port of the managed Chroma server.", show_default=False),
+    ] = None,
+    config: options.Config = None,
+    state_dir: options.StateDir = None,
+    store: options.Store = None,
+    collection: options.Collection = None,
+    json: options.Json = False,
+    verbose: options.Verbose = 0,
+) -> None:
+    """Index folders into Chroma, and keep them up to date until stopped.
+
+    Ctrl-C (or SIGTERM) finishes the document in hand; a second one ends at once.
+    """
+    from ingestd import logs
+    from ingestd.config import load
+    from ingestd.errors import ConfigError, PartialError
+
+    overrides: dict[str, Any] = {
+        "store.mode": store,
+        "store.port": port,
+        "store.collection": collection,
+        "sources": [{"path": path} for path in directories] if directories else None,
+    }
+    settings, location = load(config=config, state_dir=state_dir, overrides=overrides)
+    if not settings.sources:
+        raise ConfigError(
+            "no folder to watch",
+            hint="Name one, `ingestd run DIR`, or put [[sources]] into the configuration.",
+        )
+    logs.configure("debug" if verbose else settings.log.level, settings.log.format)
+    mode: StoreMode = settings.store.mode or ("embedded" if once else "managed")
+    report = asyncio.run(_run(settings, location, mode, once=once, verbose=verbose > 0))
+    if report is None:
+        return
+    if json:
+        typer.echo(jsonlib.dumps(report, ensure_ascii=False))
+    else:
+        from .summary import print_report
+
+        print_report(report)
+    if report["documents"]["failed"]:
+        raise PartialError(f"{report['documents']['failed']} documents failed")
+
+
+async def _run(
+    settings: Settings, location: Location, mode: StoreMode, *, once: bool, verbose: bool
+) -> dict[str, Any] | None:
+    from ingestd.instance import open_instance
+    from ingestd.once import run_once
+    from ingestd.service import Service
+    from ingestd.signals import end_by, listening
+
+    from .progress import make_reporter
+
+    report: dict[str, Any] | None = None
+    with listening() as stop:
+        reporter = make_reporter(settings.log.level, quiet_end=once, verbose=verbose)
+        verb = "run --once" if once else "run"
+        with reporter:
+            async with open_instance(settings, location, mode, verb=verb) as instance:
+                if once:
+                    report = await run_once(instance, stop, reporter)
+                else:
+                    await Service(instance, stop, reporter).run()
+    end_by(stop.signal)
+    return report

@@ -1,0 +1,239 @@
+"""The configuration: one frozen object, built and checked once at the edge.
+
+Values come, first wins, from the command line, from environment variables (``INGESTD_STORE__PORT``
+for ``port`` in ``[store]``), and from a TOML file. Nothing below this module reads the environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
+from .errors import ConfigError
+from .location import Location, locate, read_toml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+StoreMode = Literal["managed", "embedded", "remote"]
+CollectionName = Annotated[
+    str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{1,510}[a-zA-Z0-9]$", description="")
+]
+MIB = 1024 * 1024
+
+
+class Part(BaseModel):
+    """A table of the configuration: frozen, and strict about its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceSettings(Part):
+    """A folder to watch."""
+
+    path: Path = Field(description="the folder")
+    name: str = Field(default="", description="a short name; default: the folder's name")
+    collection: CollectionName | None = Field(
+        default=None, description="the Chroma collection; default: that of [store]"
+    )
+    include: tuple[str, ...] = Field(
+        default=(), description="gitignore patterns; when given, only matching files are taken"
+    )
+    exclude: tuple[str, ...] = Field(default=(), description="gitignore patterns to leave out")
+    builtin_excludes: bool = Field(
+        default=True, description="leave out VCS folders, temporaries and secrets"
+    )
+
+
+class StoreSettings(Part):
+    """The vector store."""
+
+    mode: StoreMode | None = Field(
+        default=None,
+        description="managed (a server of our own), embedded (in this process) or remote; "
+        "default: managed, and embedded with --once",
+    )
+    host: str = Field(default="127.0.0.1", description="where the server listens")
+    port: int = Field(default=8000, ge=1, le=65535, description="its port")
+    url: str | None = Field(default=None, description="remote: address of the server")
+    tenant: str = Field(default="default_tenant", description="remote: Chroma tenant")
+    database: str = Field(default="default_database", description="remote: Chroma database")
+    token: str | None = Field(default=None, description="remote: value of the token header")
+    token_header: str = Field(default="x-chroma-token", description="remote: token header")
+    collection: CollectionName = Field(default="ingestd", description="the collection's name")
+    timeout_s: float = Field(default=30.0, gt=0, description="longest wait for one answer")
+    start_timeout_s: float = Field(default=60.0, gt=0, description="longest wait for the server")
+    attempts: int = Field(default=5, ge=1, description="tries of one request")
+
+    @model_validator(mode="after")
+    def _remote_needs_url(self) -> StoreSettings:
+        if self.mode == "remote" and not self.url:
+            message = 'mode = "remote" needs `url`'
+            raise ValueError(message)
+        return self
+
+
+class ModelSettings(Part):
+    """The embedding model."""
+
+    name: str = Field(
+        default="",
+        description="a folder, or a name in the local cache; default: the packaged MiniLM",
+    )
+    engine: Literal["auto", "onnx", "torch"] = Field(default="auto", description="what runs it")
+    threads: int | None = Field(default=None, ge=1, description="default: one per processor")
+    query_prefix: str = Field(default="", description="put before each query")
+    document_prefix: str = Field(default="", description="put before each chunk")
+
+
+class ChunkSettings(Part):
+    """How documents are cut."""
+
+    tokens: int | None = Field(
+        default=None, ge=32, description="largest chunk in tokens; default: what the model takes"
+    )
+    size: int | None = Field(
+        default=None, ge=50, description="cut windows of this many characters instead"
+    )
+    overlap: int = Field(default=0, ge=0, description="characters that two windows share")
+
+    @model_validator(mode="after")
+    def _overlap_fits(self) -> ChunkSettings:
+        if self.overlap and (self.size is None or self.overlap >= self.size):
+            message = "`overlap` needs a larger `size`"
+            raise ValueError(message)
+        return self
+
+
+class WatchSettings(Part):
+    """How changes are noticed."""
+
+    settle_ms: int = Field(default=200, ge=0, description="quiet time before a file is read")
+    max_wait_s: float = Field(default=5.0, gt=0, description="a busy file is read after this")
+    reconcile_s: float = Field(default=600.0, ge=1, description="between full scans")
+    canary_s: float = Field(default=60.0, ge=1, description="between checks of the watcher")
+
+
+class LimitSettings(Part):
+    """Bounds."""
+
+    file_bytes: int = Field(default=50 * MIB, ge=1, description="larger files are skipped")
+    batch_bytes: int = Field(default=4 * MIB, ge=1, description="text in flight at once")
+    batch_documents: int = Field(default=64, ge=1, description="documents in flight at once")
+    vectors_bytes: int = Field(default=2048 * MIB, ge=MIB, description="size of the vectors cache")
+    attempts: int = Field(default=5, ge=1, description="tries before a document is given up")
+    retry_s: float = Field(default=10.0, gt=0, description="wait after a first failure")
+    retry_max_s: float = Field(default=600.0, gt=0, description="longest wait between tries")
+    stop_s: float = Field(default=10.0, gt=0, description="time to finish what is in hand")
+
+
+class LogSettings(Part):
+    """Logs go to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="")
+    format: Literal["auto", "pretty", "json"] = Field(
+        default="auto", description="auto: pretty on a terminal, JSON otherwise"
+    )
+
+
+class Settings(BaseSettings):
+    """The whole configuration of one instance."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="INGESTD_", env_nested_delimiter="__"
+    )
+
+    sources: tuple[SourceSettings, ...] = Field(default=(), description="folders to watch")
+    state_dir: Path | None = Field(default=None, description="where this instance keeps its data")
+    cache_dir: Path | None = Field(default=None, description="where exported models are kept")
+    state_url: str | None = Field(default=None, description="SQLAlchemy URL of the state table")
+    store: StoreSettings = StoreSettings()
+    model: ModelSettings = ModelSettings()
+    chunk: ChunkSettings = ChunkSettings()
+    watch: WatchSettings = WatchSettings()
+    limits: LimitSettings = LimitSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - given by the base class
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before file: `load` hands the file's values in as arguments."""
+        return (env_settings, init_settings)
+
+
+def load(
+    *,
+    config: Path | None = None,
+    state_dir: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> tuple[Settings, Location]:
+    """Read and check the configuration.
+
+    Args:
+        config: the configuration file, from the command line.
+        state_dir: the state directory, from the command line.
+        overrides: values from the command line, keys such as ``store.port``; None values are
+            left out.
+
+    Raises:
+        ConfigError: each wrong key, type or value, one a line.
+    """
+    location = locate(config=config, state_dir=state_dir)
+    values = read_toml(location.config_file) if location.config_file else {}
+    where = str(location.config_file or "environment")
+    try:
+        settings = Settings(**values)
+        changed = {key: value for key, value in (overrides or {}).items() if value is not None}
+        if changed:
+            where = "command line"
+            settings = _overridden(settings, changed)
+    except ValidationError as error:
+        raise ConfigError(explain(error, where)) from error
+    except SettingsError as error:
+        raise ConfigError(f"environment: {error}") from error
+    return settings, location
+
+
+def _overridden(settings: Settings, changed: Mapping[str, Any]) -> Settings:
+    values = settings.model_dump()
+    for dotted, value in changed.items():
+        *tables, key = dotted.split(".")
+        target = values
+        for table in tables:
+            target = target[table]
+        target[key] = value
+    return Settings.model_validate(values)
+
+
+def explain(error: ValidationError, where: str) -> str:
+    """Say what is wrong, one line for each mistake, with the nearest right key."""
+    lines = []
+    for mistake in error.errors():
+        dotted = ".".join(str(part) for part in mistake["loc"])
+        message = mistake["msg"].removeprefix("Value error, ")
+        if mistake["type"] == "extra_forbidden":
+            message = "no such key" + _nearest(mistake["loc"])
+        lines.append(f"{where}: {dotted or 'file'}: {message}")
+    return "\n".join(lines)
+
+
+def _nearest(place: tuple[int | str, ...]) -> str:
+    model: Any = Settings
+    for part in place[:-1]:
+        field = model.model_fields.get(part) if isinstance(part, str) else None
+        if field is not None:
+            nested = field.annotation
+            model = SourceSettings if part == "sources" else nested
+    close = difflib.get_close_matches(str(place[-1]), list(model.model_fields), n=1)
+    return f"; did you mean `{close[0]}`?" if close else ""

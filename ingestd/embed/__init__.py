@@ -1,0 +1,1 @@
+"""Dirty documents to embeddings in the collection."""

@@ -1,0 +1,1 @@
+"""Everything that touches Chroma: this package is the only importer of chromadb."""

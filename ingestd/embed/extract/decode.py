@@ -1,0 +1,202 @@
+"""From bytes to text: byte order marks, UTF-8, declared and Korean encodings, then a guess.
+
+The order is the point. UTF-8 proves itself; Korean text in cp949 almost does, when what it decodes
+to looks Korean; everything else is a guess over the whole file, made last.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import unicodedata
+
+from ingestd.embed.extract.skip import BinaryFileError, UndecodableError
+
+_SNIFF_BYTES = 8 * 1024
+_SAMPLE_BYTES = 64 * 1024
+_MAX_CONTROL_SHARE = 0.05
+_MAX_ASCII_SHARE = 0.8
+_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\n\r"
+
+# Tab, newline, form feed, the backspace of overstruck manuals and the escape of coloured logs are
+# text; the other control characters are not.
+_CONTROLS = bytes(b for b in range(0x20) if b not in b"\b\t\n\v\f\r\x1b") + b"\x7f"
+
+_NOT_TEXT = frozenset({"Cc", "Cn", "Co", "Cs"})  # Unicode categories
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_DECLARED = re.compile(
+    rb"<(?:meta|\?xml)\b[^>]{0,400}?\b(?:charset|encoding)\s{0,9}=\s{0,9}"
+    rb"""["']?\s{0,9}([\w.:-]{2,40})""",
+    re.IGNORECASE,
+)
+_SAFE_CODECS = re.compile(
+    r"cp\d+|iso8859-\d+|euc_\w+|shift_jis\w*|big5\w*|gb\w+|hz|koi8-\w|johab|mac-\w+|tis-620"
+)
+# What the web means by a label is often a superset of what the label says.
+_SUPERSETS = {
+    "euc_kr": "cp949",
+    "iso8859-1": "cp1252",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+}
+
+_HANGUL = re.compile("[\uac00-\ud7a3]")
+_HANJA = re.compile("[\u4e00-\u9fff\uf900-\ufaff]")
+_KOREAN_MARKS = re.compile(
+    "[\u3000-\u303f\u3131-\u318e\uff00-\uffef\u2010-\u203b\u2190-\u21ff\u2200-\u22ff"
+    "\u2460-\u26ff\u00a1-\u00b7\u00d7\u00f7\u2100-\u218f\u3200-\u33ff]"
+)
+_CP949_PAIR = re.compile(rb"[\x81-\xfe].", re.DOTALL)
+_KS_X_1001_PAIR = re.compile(rb"[\xa1-\xfe][\xa1-\xfe]")
+
+
+def decode(data: bytes, *, markup: bool = False) -> str:
+    """Decode a whole file.
+
+    Args:
+        data: the file's bytes.
+        markup: whether a ``<meta charset>`` or XML declaration inside is to be believed, where
+            neither a byte order mark nor UTF-8 applies.
+
+    Returns:
+        The text, with line feeds as the only newlines, without NUL and lone surrogates.
+
+    Raises:
+        BinaryFileError: the bytes are no text.
+        UndecodableError: they look like text, but in no known encoding.
+    """
+    text = _wide(data)
+    if text is None:
+        _refuse_binary(data)
+        text = _narrow(data, markup=markup)
+    return _tidy(text)
+
+
+def _wide(data: bytes) -> str | None:
+    """Text marked by a byte order mark, or UTF-16/32 without one; None when it is neither."""
+    for bom, encoding in _BOMS:
+        if data.startswith(bom):
+            text = _strict(data[len(bom) :], encoding)
+            if text is not None:
+                return text
+    head = data[:_SNIFF_BYTES]
+    if b"\0" not in head or _is_mostly_ascii(head):
+        return None
+    for encoding in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
+        sample = _strict(head, encoding, cut=True)
+        if sample is not None and _reads_as_text(sample):
+            return _strict(data, encoding)
+    return None
+
+
+def _is_mostly_ascii(data: bytes) -> bool:
+    """Whether too few bytes are outside ASCII, NUL among them, for two or four of a character."""
+    return len(data) - len(data.translate(None, _PRINTABLE)) > len(data) * _MAX_ASCII_SHARE
+
+
+def _reads_as_text(sample: str) -> bool:
+    """Whether every character is assigned and printable, and some are common ones."""
+    if not sample or not any(c in " \n\t" or c.isascii() for c in sample):
+        return False
+    return all(c in "\t\n\r\f" or unicodedata.category(c) not in _NOT_TEXT for c in set(sample))
+
+
+def _refuse_binary(data: bytes) -> None:
+    """Raise `BinaryFileError` for NUL bytes near the start or too many control characters."""
+    if b"\0" in data[:_SNIFF_BYTES]:
+        raise BinaryFileError("NUL bytes")
+    for part in (data[:_SNIFF_BYTES], data):
+        controls = len(part) - len(part.translate(None, _CONTROLS))
+        if controls > len(part) * _MAX_CONTROL_SHARE:
+            raise BinaryFileError("control characters")
+
+
+def _narrow(data: bytes, *, markup: bool) -> str:
+    """Text in UTF-8, a declared encoding, cp949, or what the whole of it looks like."""
+    text = _strict(data, "utf-8")
+    if text is None and markup:
+        text = _declared(data)
+    if text is None:
+        text = _korean(data)
+    if text is None:
+        text = _guessed(data)
+    if text is None:
+        raise UndecodableError("no encoding fits")
+    return text
+
+
+def _strict(data: bytes, encoding: str, *, cut: bool = False) -> str | None:
+    """Decode, or None; ``cut`` forgives a character that the end of the data cuts in two."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        return decoder.decode(data, final=not cut)
+    except UnicodeDecodeError:
+        return None
+
+
+def _declared(data: bytes) -> str | None:
+    """Decode as the markup says; None when it says nothing usable or the bytes disagree."""
+    match = _DECLARED.search(data[:_SNIFF_BYTES])
+    if match is None:
+        return None
+    try:
+        name = codecs.lookup(match[1].decode("ascii", "replace")).name
+    except LookupError:
+        return None
+    name = _SUPERSETS.get(name, name)
+    # Some of Python's codecs are no charsets, and one escape can make a lone surrogate.
+    return _strict(data, name) if _SAFE_CODECS.fullmatch(name) else None
+
+
+def _korean(data: bytes) -> str | None:
+    """Decode as cp949 when the result reads as Korean.
+
+    cp949 also accepts much Western and Chinese text. What gives that away: syllables outside
+    KS X 1001, which are rare in Korean but what a Western quote or accent before a letter turns
+    into; Hanja without Hangul; letters of other scripts.
+    """
+    text = _strict(data, "cp949")
+    if text is None:
+        return None
+    foreign = "".join(c for c in text[:_SAMPLE_BYTES] if not c.isascii())
+    pairs = _CP949_PAIR.findall(data[:_SAMPLE_BYTES])
+    standard = sum(1 for pair in pairs if _KS_X_1001_PAIR.fullmatch(pair))
+    hangul, hanja = len(_HANGUL.findall(foreign)), len(_HANJA.findall(foreign))
+    marks = len(_KOREAN_MARKS.findall(foreign))
+    reads_korean = (
+        standard >= 0.9 * len(pairs)
+        and hangul + hanja + marks >= 0.95 * len(foreign)
+        and hangul >= hanja
+        and hangul >= 0.3 * len(foreign)
+    )
+    return text if reads_korean else None
+
+
+def _guessed(data: bytes) -> str | None:
+    """What charset-normalizer makes of the whole of it; a sample may cut a character in two."""
+    from charset_normalizer import from_bytes  # noqa: PLC0415 - rarely needed, slow to import
+
+    best = from_bytes(data).best()
+    if best is None:
+        return None
+    text = str(best)
+    controls = sum(1 for c in text[:_SAMPLE_BYTES] if "\x7f" <= c <= "\x9f")
+    return None if controls > len(text[:_SAMPLE_BYTES]) * _MAX_CONTROL_SHARE else text
+
+
+def _tidy(text: str) -> str:
+    """Make all newlines line feeds; refuse what no store takes."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    if _SURROGATE.search(text):
+        raise UndecodableError("lone surrogates")
+    # A hole in a log that was cut while it was written reads as NULs: nothing was there.
+    return text.replace("\0", " ")

@@ -1,0 +1,54 @@
+"""Why a file has no text to take up: not an error, but a state that a person can ask for."""
+
+from __future__ import annotations
+
+
+class SkipDocument(Exception):  # noqa: N818 - an outcome of its own, not an error
+    """The file is no document for us, and stays so until it changes.
+
+    Attributes:
+        reason: one of the short, stable reasons of the state table, such as ``binary``.
+        detail: what was seen; may be empty.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        """The reason, and what was seen."""
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
+
+
+class BinaryFileError(SkipDocument):
+    """The file holds no text: reason ``binary``."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__("binary", detail)
+
+    def __reduce__(self) -> tuple[type[BinaryFileError], tuple[str]]:
+        """Rebuild from the detail alone: the exception crosses a process boundary."""
+        return type(self), (self.detail,)
+
+
+class UndecodableError(SkipDocument):
+    """The bytes look like text, but no encoding fits: reason ``undecodable``."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__("undecodable", detail)
+
+    def __reduce__(self) -> tuple[type[UndecodableError], tuple[str]]:
+        """Rebuild from the detail alone: the exception crosses a process boundary."""
+        return type(self), (self.detail,)
+
+
+class NoTextError(SkipDocument):
+    """There is nothing but white space: reason ``no text``."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__("no text", detail)
+
+    def __reduce__(self) -> tuple[type[NoTextError], tuple[str]]:
+        """Rebuild from the detail alone: the exception crosses a process boundary."""
+        return type(self), (self.detail,)

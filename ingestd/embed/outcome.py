@@ -1,0 +1,194 @@
+"""Records how attempts ended: in the state table, in the log, and in the totals."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from ingestd_state import changes, chunks, runs, work
+from ingestd_state.status import DocumentStatus
+
+from .metadata import text_of
+from .prepare import Outcome
+from .write import fingerprint_columns, recheck_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import Connection
+
+    from ingestd.config import LimitSettings
+    from ingestd_state.documents import Document
+    from ingestd_state.engine import Database
+
+    from .prepare import Prepared
+    from .totals import Totals
+
+log = structlog.get_logger(__name__)
+
+BUSY_WAIT_S = 1.0
+
+
+class Recorder:
+    """Writes outcomes. Blocking: call it in a thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        limits: LimitSettings,
+        *,
+        pipeline: str,
+        totals: Totals,
+        clock: Callable[[], float],
+    ) -> None:
+        self._database = database
+        self._limits = limits
+        self._pipeline = pipeline
+        self._totals = totals
+        self._clock = clock
+
+    def recover(self) -> int:
+        """Give back what an earlier process had in hand; what it had planned is written anew."""
+        with self._database.write() as connection:
+            given_back = work.recover(connection)
+            unsettled = chunks.unsettled(connection)
+            changes.mark_changed(connection, unsettled, now=self._clock(), forced=True)
+        return given_back
+
+    def outdate(self) -> None:
+        """Take up again what another version of the pipeline indexed."""
+        with self._database.write() as connection:
+            outdated = changes.mark_outdated(connection, self._pipeline, now=self._clock())
+        if outdated:
+            log.info("backfill", documents=outdated, pipeline=self._pipeline)
+
+    def record(self, entries: Sequence[Prepared]) -> None:
+        """Record what became of these documents; written ones are in the state table already."""
+        now = self._clock()
+        with self._database.write() as connection:
+            for entry in entries:
+                if entry.outcome is Outcome.SAME:
+                    self._same(connection, entry, now)
+                elif entry.outcome is Outcome.SKIPPED:
+                    self._skipped(connection, entry)
+                elif entry.outcome is Outcome.FAILED:
+                    self._failed(connection, entry, now)
+                elif entry.outcome is Outcome.BUSY:
+                    self._busy(connection, entry, now)
+                elif entry.outcome is Outcome.GONE:
+                    changes.mark_missing(connection, [entry.document.id], now=now)
+                    work.release(connection, [entry.document.id], retry_at=now + BUSY_WAIT_S)
+        for entry in entries:
+            self._tell(entry)
+
+    def deleted(self, tombstones: Sequence[Document]) -> None:
+        """Record that the chunks of these documents are gone."""
+        if tombstones:
+            self._totals.documents["deleted"] += len(tombstones)
+        for document in tombstones:
+            log.info("document_deleted", path=text_of(document.path), chunks=document.chunk_count)
+
+    def drained(self, documents: int, seconds: float) -> None:
+        """Record a run of the job."""
+        counts = {"documents": documents, **dict(self._totals.chunks)}
+        run = runs.Run("drain", self._clock() - seconds, seconds, "done", counts)
+        with self._database.write() as connection:
+            runs.add(connection, run)
+        log.info("drained", documents=documents, seconds=round(seconds, 2))
+
+    def _same(self, connection: Connection, entry: Prepared, now: float) -> None:
+        # A file that was skipped stays skipped: its bytes are the same.
+        indexed = entry.document.chunk_count > 0
+        work.finish(
+            connection,
+            entry.document.id,
+            DocumentStatus.INDEXED if indexed else DocumentStatus.SKIPPED,
+            learned=fingerprint_columns(entry),
+            reason="" if indexed else entry.reason,
+            recheck_at=recheck_at(entry, now) if indexed else None,
+        )
+
+    def _skipped(self, connection: Connection, entry: Prepared) -> None:
+        work.finish(
+            connection,
+            entry.document.id,
+            DocumentStatus.SKIPPED,
+            learned={
+                **fingerprint_columns(entry),
+                "digest": entry.digest or None,
+                "pipeline": self._pipeline,
+                "mime": entry.mime,
+                "chunk_count": 0,
+            },
+            reason=entry.reason,
+        )
+
+    def _failed(self, connection: Connection, entry: Prepared, now: float) -> None:
+        attempts = entry.document.attempts + 1
+        dead = attempts >= self._limits.attempts
+        wait_s = min(self._limits.retry_s * 2 ** (attempts - 1), self._limits.retry_max_s)
+        error = entry.error
+        work.finish(
+            connection,
+            entry.document.id,
+            DocumentStatus.DEAD if dead else DocumentStatus.FAILED,
+            learned=fingerprint_columns(entry),
+            attempts=attempts,
+            forced=entry.document.forced,
+            relabel=entry.document.relabel,
+            retry_at=None if dead else now + wait_s,
+            error_code=error.code if error else "",
+            error_text=str(error)[:2_000] if error else "",
+        )
+
+    @staticmethod
+    def _busy(connection: Connection, entry: Prepared, now: float) -> None:
+        work.finish(
+            connection,
+            entry.document.id,
+            DocumentStatus.PENDING,
+            learned={},
+            attempts=entry.document.attempts + 1,
+            forced=entry.document.forced,
+            relabel=entry.document.relabel,
+            priority=entry.document.priority,
+            retry_at=now + BUSY_WAIT_S,
+        )
+
+    def _tell(self, entry: Prepared) -> None:
+        """Count a document and log its one line."""
+        names = {
+            Outcome.SAME: "unchanged",
+            Outcome.CONTENT: "indexed",
+            Outcome.SKIPPED: "skipped",
+            Outcome.FAILED: "failed",
+        }
+        name = names.get(entry.outcome)
+        if name is None:
+            return
+        self._totals.documents[name] += 1
+        where = {"source": entry.source.name, "path": text_of(entry.document.path)}
+        seconds = round(time.monotonic() - entry.started, 3)
+        if entry.outcome is Outcome.CONTENT:
+            self._totals.chunks["reused"] += len(entry.chunks) - entry.embedded
+            log.info(
+                "document_indexed",
+                **where,
+                chunks=len(entry.chunks),
+                embedded=entry.embedded,
+                reused=len(entry.chunks) - entry.embedded,
+                deleted=max(0, entry.document.chunk_count - len(entry.chunks)),
+                seconds=seconds,
+            )
+        elif entry.outcome is Outcome.SKIPPED:
+            log.info("document_skipped", **where, reason=entry.reason)
+        elif entry.outcome is Outcome.FAILED:
+            log.warning(
+                "document_failed",
+                **where,
+                error=str(entry.error),
+                attempt=entry.document.attempts + 1,
+                of=self._limits.attempts,
+            )

@@ -1,0 +1,194 @@
+"""From a document that is due to what is to be done with it: read, compare, extract, cut."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import time
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from ingestd.errors import (
+    ChangedWhileReadError,
+    DocumentError,
+    ExtractionError,
+    UnreadableError,
+)
+from ingestd.ports import Fingerprint
+
+from .extract import SkipDocument, extract
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ingestd.ports import Chunk, Source
+    from ingestd_state.documents import Document
+
+    from .chunk import Chunker
+
+RACY_S = 2.0
+"""A file that was written this shortly before it was read may change within the same clock tick
+and keep its times; it is looked at once more (git's rule)."""
+
+PATIENCE = 2
+"""After so many reads in which a file changed under our hands, the last read is taken as it is."""
+
+NOWHERE = Fingerprint(0, 0, 0, 0, 0)
+
+
+class Outcome(Enum):
+    """What reading a document came to."""
+
+    SAME = "same"
+    """The bytes are those that are indexed; at most its labels have changed."""
+    CONTENT = "content"
+    """There is something to index."""
+    SKIPPED = "skipped"
+    """There is nothing to index, for a reason."""
+    FAILED = "failed"
+    """It could not be read or extracted."""
+    BUSY = "busy"
+    """It changed while it was read."""
+    GONE = "gone"
+    """It is not there any more."""
+
+
+@dataclass(slots=True, eq=False)
+class Prepared:
+    """A document as read.
+
+    Attributes:
+        fingerprint: as of before the read: if the file changed since, the next look sees it.
+        digest: SHA-256 of the bytes.
+        embedded: how many of its chunks went through the model.
+        recheck: the file is so fresh that it must be looked at again.
+    """
+
+    document: Document
+    source: Source
+    outcome: Outcome = Outcome.CONTENT
+    fingerprint: Fingerprint = NOWHERE
+    digest: bytes = b""
+    title: str = ""
+    mime: str = ""
+    chunks: list[Chunk] = field(default_factory=list)
+    reason: str = ""
+    error: DocumentError | None = None
+    recheck: bool = False
+    embedded: int = 0
+    started: float = field(default_factory=time.monotonic)
+    read_s: float = 0.0
+
+    @property
+    def text_bytes(self) -> int:
+        """About how much memory its chunks hold."""
+        return sum(4 * len(chunk.text) for chunk in self.chunks)
+
+    def failed(self, error: DocumentError) -> Prepared:
+        """Turn this into a failure."""
+        self.outcome, self.error, self.chunks = Outcome.FAILED, error, []
+        return self
+
+
+class Preparer:
+    """Reads documents and cuts them into chunks. Blocking: call it in a thread."""
+
+    def __init__(
+        self,
+        chunker: Chunker,
+        pipeline: str,
+        *,
+        file_bytes: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._chunker = chunker
+        self._pipeline = pipeline
+        self._file_bytes = file_bytes
+        self._clock = clock
+
+    def prepare(self, document: Document, source: Source) -> Prepared:
+        """Read a document; never raises for what the file is or does."""
+        prepared = Prepared(document, source)
+        try:
+            self._prepare(prepared)
+        except DocumentError as error:
+            prepared.failed(error)
+        except SkipDocument as skip:
+            prepared.outcome, prepared.reason = Outcome.SKIPPED, str(skip)
+        except Exception as error:  # noqa: BLE001 - whatever a hostile file provokes in a parser
+            prepared.failed(ExtractionError(f"{type(error).__name__}: {error}"))
+        prepared.read_s = time.monotonic() - prepared.started
+        return prepared
+
+    def _prepare(self, prepared: Prepared) -> None:
+        data = self._read(prepared)
+        if data is None:
+            return
+        document = prepared.document
+        prepared.digest = hashlib.sha256(data).digest()
+        age_s = self._clock() - prepared.fingerprint.mtime_ns / 1e9
+        prepared.recheck = -RACY_S < age_s < RACY_S
+        if (
+            prepared.digest == document.digest
+            and document.pipeline == self._pipeline
+            and not document.forced
+        ):
+            prepared.outcome = Outcome.SAME
+            prepared.reason = document.reason
+            return
+        extracted = extract(data, document.path)
+        prepared.title, prepared.mime = extracted.title, extracted.mime
+        prepared.chunks = list(self._chunker.chunks(extracted))
+        if not prepared.chunks:
+            prepared.outcome, prepared.reason = Outcome.SKIPPED, "no text"
+
+    def _read(self, prepared: Prepared) -> bytes | None:
+        """The bytes of the file; None when the outcome is settled without them."""
+        root, path = prepared.source.root, prepared.document.path
+        full = os.path.join(root, path)
+        try:
+            if not _inside(root, full):
+                prepared.outcome = Outcome.GONE
+                return None
+            with os.fdopen(_open_regular(full), "rb") as file:
+                before = os.fstat(file.fileno())
+                prepared.fingerprint = Fingerprint.of(before)
+                if before.st_size > self._file_bytes:
+                    megabytes = before.st_size / 1024**2
+                    raise SkipDocument("too big", f"{megabytes:.0f} MiB")
+                data = file.read(self._file_bytes + 1)
+                after = os.fstat(file.fileno())
+        except (FileNotFoundError, NotADirectoryError):
+            prepared.outcome = Outcome.GONE
+            return None
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # replaced by something that is no file
+                prepared.outcome = Outcome.GONE
+                return None
+            raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
+        changed = Fingerprint.of(after) != prepared.fingerprint
+        if changed and prepared.document.attempts < PATIENCE:
+            prepared.outcome = Outcome.BUSY
+            prepared.error = ChangedWhileReadError("changed while it was read")
+            return None
+        return data
+
+
+def _inside(root: bytes, full: bytes) -> bool:
+    """Whether a path leads to a place within its source: a link may lead out of it."""
+    if not os.path.islink(full):  # noqa: PTH114 - bytes paths
+        return True
+    top = os.path.realpath(root)
+    return os.path.realpath(full).startswith(top.rstrip(b"/") + b"/")
+
+
+def _open_regular(path: bytes) -> int:
+    """Open without waiting for a writer, should it be a pipe; only regular files are read."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.ENXIO, "not a regular file")
+    return fd

@@ -1,0 +1,41 @@
+"""What a run did, in documents, chunks and seconds: the stable JSON of ``run --once``."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counts since the start of the process.
+
+    Attributes:
+        documents: by outcome: indexed, unchanged, skipped, failed, deleted.
+        chunks: embedded (through the model), reused (not), upserted, relabelled, deleted.
+        seconds: by stage: extract, embed, store.
+    """
+
+    documents: Counter[str] = field(default_factory=Counter)
+    chunks: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time spent in the block to a stage."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
+
+    @property
+    def done(self) -> int:
+        """Documents that were dealt with."""
+        return self.documents.total()

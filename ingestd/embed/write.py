@@ -1,0 +1,217 @@
+"""Writes a batch of documents in the order that survives a crash at any point.
+
+1. One transaction: the plan. Slots that will hold something new are ``planned``, slots that
+   nobody takes over ``doomed``.
+2. Upsert the planned slots; update the metadata of those that keep their text.
+3. One transaction: ``planned`` becomes ``live``, the documents become ``indexed``.
+4. Delete the doomed slots from the collection. 5. Forget their rows.
+
+Each step may be repeated. A reader never misses a document: its old slots hold the old text until
+the upsert swaps it for the new.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import asdict
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from ingestd_state import chunks, vectors, work
+from ingestd_state.status import DocumentStatus
+
+from .metadata import labels, of_chunk
+from .prepare import NOWHERE, RACY_S
+from .slots import Assignment, Wanted, assign
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ingestd.ports import Chunk, Collection, Metadata
+    from ingestd_state.chunks import Slot
+    from ingestd_state.documents import Document
+    from ingestd_state.engine import Database
+
+    from .prepare import Prepared
+    from .totals import Totals
+
+T = TypeVar("T")
+
+BATCH = 250
+"""Slots in flight between the vectors cache and the collection."""
+
+
+class Writer:
+    """Carries a batch into the collections. Blocking: call it in the store's thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        cache: Database,
+        collection: Callable[[str], Collection],
+        *,
+        model: str,
+        pipeline: str,
+        totals: Totals,
+        clock: Callable[[], float],
+    ) -> None:
+        self._database = database
+        self._cache = cache
+        self._collection = collection
+        self._model = model
+        self._pipeline = pipeline
+        self._totals = totals
+        self._clock = clock
+
+    def write(self, contents: Sequence[Prepared], leaving: Sequence[Document], name: str) -> None:
+        """Write the documents of one collection.
+
+        Args:
+            contents: documents with chunks whose embeddings are all in the vectors cache.
+            leaving: documents that shall have no chunks any more.
+            name: the collection.
+
+        Raises:
+            StoreError: the collection could not be written; a repeat converges.
+            DatabaseError: the state table could not be written; the same.
+        """
+        collection = self._collection(name)
+        assignments = self._plan(contents, leaving)
+        by_id = {assignment.document_id: assignment for assignment in assignments}
+        now = self._clock()
+        for prepared in contents:
+            assignment = by_id[prepared.document.id]
+            self._upsert(collection, prepared, assignment, now)
+            self._relabel_kept(collection, prepared, assignment, now)
+        self._make_live(contents, now)
+        self.delete_doomed([document.id for document in leaving])
+
+    def relabel(self, same: Sequence[Prepared], name: str) -> None:
+        """Write the labels of documents that were moved or touched, and nothing else."""
+        with self._database.read() as connection:
+            slots = chunks.of_documents(connection, [prepared.document.id for prepared in same])
+        collection = self._collection(name)
+        for prepared in same:
+            values = labels(prepared.source, prepared.document.path, prepared.fingerprint.mtime_ns)
+            ids = [slot.slot for slot in slots[prepared.document.id]]
+            for part in _parts(ids):
+                collection.relabel(part, [values] * len(part))
+            self._totals.chunks["relabelled"] += len(ids)
+
+    def delete_doomed(self, tombstones: Sequence[str] = ()) -> None:
+        """Delete every doomed slot, and forget its row; then forget the tombstones."""
+        while True:
+            with self._database.read() as connection:
+                doomed = chunks.doomed(connection, BATCH)
+            if not doomed:
+                break
+            by_collection = defaultdict(list)
+            for slot, name in doomed:
+                by_collection[name].append(slot)
+            for name, slots in by_collection.items():
+                self._collection(name).delete(slots)
+            with self._database.write() as connection:
+                chunks.forget(connection, [slot for slot, _ in doomed])
+            self._totals.chunks["deleted"] += len(doomed)
+        if tombstones:
+            with self._database.write() as connection:
+                work.forget(connection, tombstones)
+
+    def _plan(self, contents: Sequence[Prepared], leaving: Sequence[Document]) -> list[Assignment]:
+        ids = [prepared.document.id for prepared in contents]
+        with self._database.write() as connection:
+            slots = chunks.of_documents(connection, [*ids, *(entry.id for entry in leaving)])
+            assignments, doomed = assign(_wanted(contents, leaving, slots))
+            for assignment in assignments:
+                chunks.plan(connection, assignment.rows())
+                chunks.set_next_slot(connection, assignment.document_id, assignment.next_slot)
+            chunks.plan(connection, doomed)
+        return assignments
+
+    def _upsert(
+        self, collection: Collection, prepared: Prepared, assignment: Assignment, now: float
+    ) -> None:
+        for part in _parts(assignment.write):
+            found = self._embeddings([chunk.digest for _, chunk in part], now)
+            collection.upsert(
+                [slot for slot, _ in part],
+                np.stack([found[chunk.digest] for _, chunk in part]),
+                [chunk.text for _, chunk in part],
+                [self._metadata(prepared, chunk, now) for _, chunk in part],
+            )
+            self._totals.chunks["upserted"] += len(part)
+
+    def _relabel_kept(
+        self, collection: Collection, prepared: Prepared, assignment: Assignment, now: float
+    ) -> None:
+        for part in _parts(assignment.keep):
+            collection.relabel(
+                [slot for slot, _ in part],
+                [self._metadata(prepared, chunk, now) for _, chunk in part],
+            )
+            self._totals.chunks["relabelled"] += len(part)
+
+    def _embeddings(
+        self, digests: Sequence[bytes], now: float
+    ) -> dict[bytes, np.ndarray[tuple[int], np.dtype[np.float32]]]:
+        with self._cache.read() as connection:
+            found = vectors.get(connection, self._model, digests)
+        with self._cache.write() as connection:
+            vectors.touch(connection, self._model, digests, now=now)
+        return {digest: np.frombuffer(data, dtype="<f4") for digest, data in found.items()}
+
+    def _metadata(self, prepared: Prepared, chunk: Chunk, now: float) -> Metadata:
+        return of_chunk(prepared, chunk, pipeline=self._pipeline, now=now)
+
+    def _make_live(self, contents: Sequence[Prepared], now: float) -> None:
+        if not contents:
+            return
+        with self._database.write() as connection:
+            chunks.make_live(connection, [prepared.document.id for prepared in contents])
+            for prepared in contents:
+                work.finish(
+                    connection,
+                    prepared.document.id,
+                    DocumentStatus.INDEXED,
+                    learned={
+                        **fingerprint_columns(prepared),
+                        "digest": prepared.digest,
+                        "pipeline": self._pipeline,
+                        "mime": prepared.mime,
+                        "chunk_count": len(prepared.chunks),
+                        "indexed_at": now,
+                    },
+                    recheck_at=recheck_at(prepared, now),
+                )
+
+
+def fingerprint_columns(prepared: Prepared) -> dict[str, int]:
+    """The fingerprint as the state table takes it; nothing for a file that could not be opened."""
+    return {} if prepared.fingerprint == NOWHERE else asdict(prepared.fingerprint)
+
+
+def recheck_at(prepared: Prepared, now: float) -> float | None:
+    """When a file that was too fresh to trust its times is looked at again."""
+    return now + RACY_S if prepared.recheck else None
+
+
+def _wanted(
+    contents: Sequence[Prepared], leaving: Sequence[Document], slots: dict[str, list[Slot]]
+) -> Iterator[Wanted]:
+    for prepared in contents:
+        document = prepared.document
+        yield Wanted(
+            document.id,
+            document.next_slot,
+            prepared.chunks,
+            slots[document.id],
+            rewrite=document.forced,
+        )
+    for document in leaving:
+        yield Wanted(document.id, document.next_slot, (), slots[document.id])
+
+
+def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), BATCH):
+        yield values[start : start + BATCH]

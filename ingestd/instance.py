@@ -1,0 +1,338 @@
+"""One instance: its lock, tables, model, store and job, opened in order and closed in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from ingestd_state import migrate, sources, vectors
+from ingestd_state.engine import Database, DatabaseError, NewerSchemaError
+from ingestd_state.status import SourceStatus
+
+from . import lock
+from .embed import model
+from .embed.chroma.server import ManagedServer, ServerPlan
+from .embed.chroma.store import Store, open_embedded, open_http
+from .embed.chunk import Chunker
+from .embed.engines import open_embedder
+from .embed.extract import EXTRACTOR_VERSION
+from .embed.hub_cache import recorded_embedding_function, seed_hub_cache
+from .embed.job import EmbedJob, Parts
+from .embed.outcome import Recorder
+from .embed.prepare import Preparer
+from .embed.texts import TextEmbedder
+from .embed.tokenize import open_tokenizer
+from .embed.totals import Totals
+from .embed.write import Writer
+from .errors import AlreadyRunningError, SourceMissingError, StateError, StoreError
+from .reconcile import Reconciler, WatchedSource
+from .watch.rules import Rules
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from .config import Settings, SourceSettings, StoreMode
+    from .embed.model import ModelSpec
+    from .location import Location
+
+log = structlog.get_logger(__name__)
+
+LOCK_NAME = "ingestd.lock"
+CHROMA_LOCK_NAME = "chroma.lock"
+ORPHAN_WAIT_S = 20.0
+"""How long a Chroma server that outlived a killed daemon may take to end."""
+PIPELINE_VERSION = 1
+"""Raise it with every change of what is written to a collection for the same file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """The open parts of an instance."""
+
+    settings: Settings
+    location: Location
+    database: Database
+    cache: Database
+    sources: dict[str, WatchedSource]
+    spec: ModelSpec
+    reconciler: Reconciler
+    job: EmbedJob
+    totals: Totals
+    store: Store
+    store_url: str
+    server: ManagedServer | None
+    clock: Callable[[], float] = time.time
+
+
+@asynccontextmanager
+async def open_instance(
+    settings: Settings, location: Location, mode: StoreMode, *, verb: str
+) -> AsyncIterator[Instance]:
+    """Open everything that an instance needs to index.
+
+    Args:
+        settings: the checked configuration.
+        location: where things lie.
+        mode: how Chroma is reached.
+        verb: what runs, for those who find the lock held.
+
+    Raises:
+        AlreadyRunningError: another process has the state directory.
+        SourceMissingError: a folder that was never indexed is not there.
+        ModelMissingError: there is no such model.
+        PortBusyError: the managed server's port is taken.
+        ModelMismatchError: the collection holds vectors of another dimension.
+        ForeignCollectionError: the collection was not made by ingestd.
+        StateError: a table cannot be opened.
+        StoreError: Chroma cannot be reached.
+    """
+    async with AsyncExitStack() as stack:
+        url = _store_url(settings, mode)
+        roots = tuple(str(source.path) for source in settings.sources)
+        instance_lock = take_lock(location, lock.Owner.me(verb, store_url=url, sources=roots))
+        stack.callback(instance_lock.release)
+        database, cache = await asyncio.to_thread(open_state, location)
+        stack.callback(cache.close)
+        stack.callback(database.close)
+        found = register_sources(settings, database)
+        spec = await asyncio.to_thread(
+            model.locate,
+            settings.model.name,
+            query_prefix=settings.model.query_prefix,
+            document_prefix=settings.model.document_prefix,
+        )
+        await asyncio.to_thread(_seed, spec)
+        store, server = await _open_store(settings, location, mode, stack)
+        recorded = recorded_embedding_function(spec)
+        for name in sorted({source.collection for source in found.values()}):
+            await asyncio.to_thread(store.collection, name, spec, recorded)
+        totals = Totals()
+        texts = TextEmbedder(
+            cache,
+            lambda: open_embedder(
+                spec,
+                cache_dir=location.cache_dir,
+                engine=settings.model.engine,
+                threads=settings.model.threads,
+            ),
+            model=spec.fingerprint,
+            totals=totals,
+            clock=time.time,
+        )
+        stack.callback(texts.close)
+        chunker = make_chunker(settings, spec)
+        pipeline = pipeline_version(chunker, spec)
+        writer = Writer(
+            database,
+            cache,
+            lambda name: store.collection(name, spec, recorded),
+            model=spec.fingerprint,
+            pipeline=pipeline,
+            totals=totals,
+            clock=time.time,
+        )
+        recorder = Recorder(
+            database, settings.limits, pipeline=pipeline, totals=totals, clock=time.time
+        )
+        preparer = Preparer(chunker, pipeline, file_bytes=settings.limits.file_bytes)
+        parts = Parts(
+            database, preparer, texts, writer, recorder, totals, settings.limits, time.time
+        )
+        job = EmbedJob(parts, {source.id: source for source in found.values()})
+        stack.callback(job.close)
+        await asyncio.to_thread(recorder.outdate)
+        yield Instance(
+            settings,
+            location,
+            database,
+            cache,
+            found,
+            spec,
+            Reconciler(database),
+            job,
+            totals,
+            store,
+            url,
+            server,
+        )
+
+
+def take_lock(location: Location, owner: lock.Owner) -> lock.FileLock:
+    """Be the only instance on this state directory.
+
+    Raises:
+        AlreadyRunningError: another process is; it says which.
+        StateError: the directory cannot be made or written.
+    """
+    try:
+        location.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return lock.FileLock(location.state_dir / LOCK_NAME).acquire(owner)
+    except lock.LockHeldError as error:
+        who = error.owner or "another process"
+        raise AlreadyRunningError(f"{location.state_dir} is in use by {who}") from error
+    except OSError as error:
+        raise StateError(f"{location.state_dir}: {error.strerror}") from error
+
+
+def open_state(location: Location) -> tuple[Database, Database]:
+    """Open, and bring up to date, the state table and the vectors cache.
+
+    Raises:
+        StateError: one of them cannot be opened, or was written by a newer version.
+    """
+    try:
+        database = Database(location.state_url)
+        migrate.upgrade(database)
+        cache = Database(location.vectors_url)
+        vectors.create(cache)
+    except NewerSchemaError as error:
+        raise StateError(str(error), hint="Install the newer version again.") from error
+    except DatabaseError as error:
+        raise StateError(str(error)) from error
+    return database, cache
+
+
+def register_sources(settings: Settings, database: Database) -> dict[str, WatchedSource]:
+    """Write the configured sources into the table; returns them by name.
+
+    Raises:
+        SourceMissingError: a folder is not there, and nothing is known of it: a typing error,
+            most likely. One that was indexed before may be unmounted, and is kept.
+    """
+    found: dict[str, WatchedSource] = {}
+    for configured in settings.sources:
+        root = os.path.abspath(configured.path.expanduser())  # noqa: PTH100 - keeps symlinks
+        name = configured.name or Path(root).name or "root"
+        if name in found:
+            name = f"{name}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:6]}"
+        rules = _rules(os.fsencode(root), configured)
+        collection = configured.collection or settings.store.collection
+        with database.write() as connection:
+            known = {source.name: source for source in sources.all_sources(connection)}
+            if not Path(root).is_dir() and (name not in known or not known[name].seen_nonempty):
+                what = "is not a folder" if Path(root).exists() else "does not exist"
+                raise SourceMissingError(f"{root} {what}")
+            row = sources.ensure(
+                connection, name, os.fsencode(root), collection, _rules_json(configured)
+            )
+        found[name] = WatchedSource(row.id, name, os.fsencode(root), collection, rules)
+    with database.write() as connection:
+        for gone in sources.detach_others(connection, list(found)):
+            log.warning("source_detached", source=gone)
+    return found
+
+
+def known_sources(database: Database) -> dict[str, WatchedSource]:
+    """The sources as the last run left them, for verbs that run beside it."""
+    with database.read() as connection:
+        rows = sources.all_sources(connection)
+    return {
+        row.name: WatchedSource(
+            row.id, row.name, row.path, row.collection, Rules(row.path, **json.loads(row.rules))
+        )
+        for row in rows
+        if row.status is not SourceStatus.DETACHED
+    }
+
+
+def make_chunker(settings: Settings, spec: ModelSpec) -> Chunker:
+    """The chunker that the configuration asks for."""
+    tokens = settings.chunk.tokens
+    return Chunker(
+        open_tokenizer(spec),
+        max_tokens=min(tokens, spec.max_tokens) if tokens else None,
+        size=settings.chunk.size,
+        overlap=settings.chunk.overlap,
+    )
+
+
+def pipeline_version(chunker: Chunker, spec: ModelSpec) -> str:
+    """A digest of all that decides which chunks and vectors a file gives."""
+    parts = (PIPELINE_VERSION, EXTRACTOR_VERSION, chunker.version, spec.fingerprint)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _rules(root: bytes, configured: SourceSettings) -> Rules:
+    return Rules(root, **json.loads(_rules_json(configured)))
+
+
+def _rules_json(configured: SourceSettings) -> str:
+    return json.dumps(
+        {
+            "include": configured.include,
+            "exclude": configured.exclude,
+            "defaults": configured.builtin_excludes,
+        }
+    )
+
+
+def _seed(spec: ModelSpec) -> None:
+    try:
+        seed_hub_cache(spec)
+    except OSError as error:  # a convenience for readers; we do not need it
+        log.warning("hub_cache_not_seeded", error=str(error))
+
+
+def _store_url(settings: Settings, mode: StoreMode) -> str:
+    if mode == "remote":
+        return settings.store.url or ""
+    if mode == "managed":
+        return f"http://{settings.store.host}:{settings.store.port}"
+    return ""
+
+
+async def _open_store(
+    settings: Settings, location: Location, mode: StoreMode, stack: AsyncExitStack
+) -> tuple[Store, ManagedServer | None]:
+    server: ManagedServer | None = None
+    if mode == "remote":
+        store = await asyncio.to_thread(open_http, settings.store, settings.store.url or "")
+        stack.callback(store.close)
+        return store, None
+    guard = await asyncio.to_thread(lock_chroma, location)
+    stack.callback(guard.release)
+    if mode == "embedded":
+        store = await asyncio.to_thread(open_embedded, settings.store, location.chroma_dir)
+        stack.callback(store.close)
+        return store, None
+    plan = ServerPlan(
+        data=location.chroma_dir,
+        log_dir=location.log_dir,
+        host=settings.store.host,
+        port=settings.store.port,
+        start_timeout_s=settings.store.start_timeout_s,
+        lock_fd=guard.fileno(),
+    )
+    server = ManagedServer(plan)
+    stack.push_async_callback(server.stop)
+    await server.start()
+    store = await asyncio.to_thread(open_http, settings.store, plan.url)
+    stack.callback(store.close)
+    return store, server
+
+
+def lock_chroma(location: Location) -> lock.FileLock:
+    """Be the only process with this Chroma directory: Chroma itself takes no lock.
+
+    Raises:
+        StoreError: another process has it, and keeps it.
+    """
+    # On the real path: two spellings of one directory must meet in one lock.
+    path = Path(os.path.realpath(location.chroma_dir)).with_name(CHROMA_LOCK_NAME)
+    try:
+        return lock.FileLock(path).acquire(lock.Owner.me("chroma"), wait_s=ORPHAN_WAIT_S)
+    except lock.LockHeldError as error:
+        who = error.owner or "another process"
+        raise StoreError(
+            f"the Chroma data in {location.chroma_dir} is in use by {who}",
+            hint="A Chroma directory can be open in one process only; stop the other one.",
+        ) from error

@@ -1,0 +1,135 @@
+"""Where an instance keeps its things. Cheap to import: the quick verbs need only this.
+
+The order, first wins: command line, environment, configuration file, systemd's directories, XDG.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigError
+
+NAME = "ingestd"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """The places of one instance.
+
+    Attributes:
+        config_file: the configuration file that applies; None when there is none.
+        state_dir: state table, vectors, Chroma data, logs, locks.
+        cache_dir: what can be made again: exported models.
+        state_url: SQLAlchemy URL of the state table.
+    """
+
+    config_file: Path | None
+    state_dir: Path
+    cache_dir: Path
+    state_url: str
+
+    @property
+    def vectors_url(self) -> str:
+        """SQLAlchemy URL of the vectors cache."""
+        return f"sqlite:///{self.state_dir / 'vectors.db'}"
+
+    @property
+    def chroma_dir(self) -> Path:
+        """The data of the managed or embedded Chroma."""
+        return self.state_dir / "chroma"
+
+    @property
+    def log_dir(self) -> Path:
+        """Logs of the Chroma server."""
+        return self.state_dir / "logs"
+
+
+def locate(*, config: Path | None = None, state_dir: Path | None = None) -> Location:
+    """Find the places that apply.
+
+    Args:
+        config: the configuration file, from the command line.
+        state_dir: the state directory, from the command line.
+
+    Raises:
+        ConfigError: the configuration file is named but missing, or is not TOML.
+    """
+    config_file = find_config(config)
+    values = read_toml(config_file) if config_file else {}
+    state = state_dir or _path("INGESTD_STATE_DIR") or _key(values, "state_dir")
+    state = state or _first("STATE_DIRECTORY") or _xdg("XDG_STATE_HOME", ".local/state")
+    cache = _path("INGESTD_CACHE_DIR") or _key(values, "cache_dir")
+    cache = cache or _first("CACHE_DIRECTORY") or _xdg("XDG_CACHE_HOME", ".cache")
+    state = Path(os.path.abspath(state.expanduser()))  # noqa: PTH100 - keeps symlinks
+    url = os.environ.get("INGESTD_STATE_URL") or values.get("state_url")
+    return Location(
+        config_file=config_file,
+        state_dir=state,
+        cache_dir=cache.expanduser().absolute(),
+        state_url=str(url) if url else f"sqlite:///{state / 'state.db'}",
+    )
+
+
+def find_config(named: Path | None) -> Path | None:
+    """The configuration file: named, from the environment, or at its usual place.
+
+    Raises:
+        ConfigError: a file was named, and it is not there.
+    """
+    chosen = named or _path("INGESTD_CONFIG")
+    if chosen is not None:
+        if not chosen.is_file():
+            raise ConfigError(
+                f"no configuration file at {chosen}",
+                hint=f"`ingestd config init {chosen}` writes a commented one.",
+            )
+        return chosen.absolute()
+    usual = default_config()
+    return usual if usual.is_file() else None
+
+
+def default_config() -> Path:
+    """Where the configuration file is looked for when none is named."""
+    directory = _first("CONFIGURATION_DIRECTORY") or _xdg("XDG_CONFIG_HOME", ".config")
+    return directory / "config.toml"
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        ConfigError: it cannot be read, or is not TOML; says in which line.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _path(variable: str) -> Path | None:
+    value = os.environ.get(variable)
+    return Path(value) if value else None
+
+
+def _first(variable: str) -> Path | None:
+    """The first of the directories that systemd gives, separated by colons."""
+    value = os.environ.get(variable, "").split(":")[0]
+    return Path(value) if value else None
+
+
+def _xdg(variable: str, fallback: str) -> Path:
+    base = os.environ.get(variable)
+    return (Path(base) if base else Path.home() / fallback) / NAME
+
+
+def _key(values: dict[str, Any], key: str) -> Path | None:
+    value = values.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ConfigError(f"{key}: a path in quotes is expected, not {value!r}")
+    return Path(value)

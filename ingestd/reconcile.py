@@ -1,0 +1,292 @@
+"""Brings the state table in line with the disk: compare, record, decide about deletions.
+
+Events only name paths that may have changed; a scan names them all. Both end here. The decisions
+are pure (`compare`, `guard`); `Reconciler` reads, applies them in batches, and never deletes: it
+makes tombstones, and only when the source can be believed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import asdict, astuple, dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from ingestd_state import changes, documents, runs, sources
+from ingestd_state.status import SourceStatus
+
+from .compare import Comparison, compare
+from .guard import judge, unusable
+from .ports import Fingerprint, Source
+from .watch.scan import probe_root, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from sqlalchemy import Connection, Row
+
+    from ingestd_state.engine import Database
+
+    from .watch.rules import Rules
+    from .watch.scan import Listing
+
+log = structlog.get_logger(__name__)
+
+BATCH_FILES = 2_000
+"""How many files are compared between two write transactions."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedSource(Source):
+    """A source with its rules."""
+
+    rules: Rules
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a reconcile found, in documents."""
+
+    seen: int = 0
+    new: int = 0
+    changed: int = 0
+    moved: int = 0
+    deleted: int = 0
+    held: int = 0
+
+    def add(self, other: Findings) -> None:
+        """Take the findings of another source in."""
+        for name, value in asdict(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+
+class Reconciler:
+    """Writes what the disk says into the state table. Blocking: call it in a thread."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    def reconcile(
+        self, source: WatchedSource, *, path: bytes = b"", accept_deletes: bool = False
+    ) -> Findings:
+        """Scan a source, or what is at and below ``path``, and record every difference.
+
+        Raises:
+            DatabaseError: the state table cannot be written; what was recorded stays.
+        """
+        started = time.monotonic()
+        findings = Findings()
+        if not unusable(probe_root(source.root)):
+            self._scan(source, path, findings)
+        self._decide(source, findings, accept=accept_deletes, scanned=not path)
+        if not path:
+            self._record(source, findings, time.monotonic() - started)
+        return findings
+
+    def look(self, source: WatchedSource, paths: Sequence[bytes]) -> Findings:
+        """Look at paths that may have changed, and record what did."""
+        findings = Findings()
+        if unusable(probe_root(source.root)):
+            self._decide(source, findings, accept=False, scanned=False)
+            return findings
+        for path in paths:
+            self._look_at(source, path, findings)
+        self._decide(source, findings, accept=False, scanned=False)
+        return findings
+
+    def _look_at(self, source: WatchedSource, path: bytes, findings: Findings) -> None:
+        full = os.path.join(source.root, path) if path else source.root
+        try:
+            os.lstat(full)
+        except (FileNotFoundError, NotADirectoryError):
+            with self._database.write() as connection:
+                changes.mark_missing_below(connection, source.id, path, now=self._clock())
+            return
+        except OSError as error:
+            log.warning("path_unknown", source=source.name, path=_text(path), error=str(error))
+            return
+        self._scan(source, path, findings, priority=changes.INTERACTIVE)
+
+    def _scan(
+        self, source: WatchedSource, path: bytes, findings: Findings, *, priority: int = 0
+    ) -> None:
+        visited: set[bytes] = set()
+        unseen: list[bytes] = []
+        for batch in _batches(scan(source.root, source.rules, below=path)):
+            total = Comparison()
+            with self._database.read() as connection:
+                for listing in batch:
+                    visited.add(listing.directory)
+                    unseen += _unseen(source, listing)
+                    total.add(compare(listing, _known(connection, source.id, listing, path)))
+            self._apply(source, total, findings, priority)
+        self._miss_directories(source, path, visited, unseen)
+
+    def _miss_directories(
+        self, source: WatchedSource, path: bytes, visited: set[bytes], unseen: list[bytes]
+    ) -> None:
+        """Mark what the table has in directories that the scan did not come to."""
+        with self._database.read() as connection:
+            gone = [
+                directory
+                for directory in documents.directories(connection, source.id, path)
+                if directory not in visited and not _is_below_any(directory, unseen)
+            ]
+        for directory in gone:
+            with self._database.write() as connection:
+                rows = documents.known_in(connection, source.id, directory)
+                ids = [row.id for row in rows if not path or _is_below(row.path, path)]
+                changes.mark_missing(connection, ids, now=self._clock())
+
+    def _apply(
+        self, source: WatchedSource, found: Comparison, findings: Findings, priority: int
+    ) -> None:
+        findings.seen += found.seen
+        if not found:
+            return
+        now = self._clock()
+        with self._database.write() as connection:
+            changes.mark_changed(connection, found.changed, now=now, priority=priority)
+            changes.mark_missing(connection, found.missing, now=now)
+            changes.mark_found(connection, found.found)
+            findings.changed += len(found.changed)
+            for path, fingerprint in found.new:
+                if self._moved(connection, source, path, fingerprint, now):
+                    findings.moved += 1
+                else:
+                    changes.add(
+                        connection,
+                        (source.id, source.name),
+                        path,
+                        astuple(fingerprint),
+                        now=now,
+                        priority=priority,
+                    )
+                    findings.new += 1
+
+    @staticmethod
+    def _moved(
+        connection: Connection,
+        source: WatchedSource,
+        path: bytes,
+        fingerprint: Fingerprint,
+        now: float,
+    ) -> bool:
+        """Whether this new path is a known file under a new name; then it is recorded as such."""
+        for old in documents.with_inode(connection, fingerprint.device, fingerprint.inode):
+            if old.source_id != source.id:
+                continue
+            try:
+                there = os.lstat(os.path.join(source.root, old.path))
+            except (FileNotFoundError, NotADirectoryError):
+                there = None
+            except OSError:
+                continue
+            if there is None or there.st_ino != fingerprint.inode:
+                changes.move(connection, old.id, path, now=now)
+                return True
+        return False
+
+    def _decide(
+        self, source: WatchedSource, findings: Findings, *, accept: bool, scanned: bool
+    ) -> None:
+        """Make tombstones of what is missing, or hold them."""
+        now = self._clock()
+        # Looked at again after the scan: the root may have gone while it was read.
+        root = probe_root(source.root)
+        with self._database.read() as connection:
+            remembered = next(s for s in sources.all_sources(connection) if s.id == source.id)
+            missing = changes.count_missing(connection, source.id)
+            total = documents.total(connection, source.id)
+        status, reason = judge(remembered, root, missing=missing, total=total, accept=accept)
+        quiet = status is remembered.status and reason == remembered.reason
+        if quiet and not scanned and not missing:
+            return
+        if missing and status is SourceStatus.ONLINE:
+            self._clear_found(source)
+        with self._database.write() as connection:
+            if status is SourceStatus.ONLINE:
+                findings.deleted += changes.bury_missing(connection, source.id, now=now)
+                if scanned:
+                    sources.record_scan(
+                        connection,
+                        source.id,
+                        device=root.device,
+                        nonempty=not root.empty,
+                        at=now,
+                    )
+            else:
+                findings.held += missing
+            sources.set_status(connection, source.id, status, reason)
+        if not quiet and status is not SourceStatus.ONLINE:
+            event = "source_offline" if status is SourceStatus.OFFLINE else "source_held"
+            log.warning(event, source=source.name, reason=reason, held=missing)
+        elif not quiet:
+            log.info("source_online", source=source.name)
+
+    def _clear_found(self, source: WatchedSource) -> None:
+        """Look once more for what seems gone: it may have come while the scan was elsewhere."""
+        with self._database.read() as connection:
+            for document in changes.missing(connection, source.id):
+                if next(scan(source.root, source.rules, below=document.path), None) is not None:
+                    with self._database.write() as writing:
+                        changes.mark_found(writing, [document.id])
+
+    def _record(self, source: WatchedSource, findings: Findings, seconds: float) -> None:
+        counts = {"source": source.name, **asdict(findings)}
+        run = runs.Run("reconcile", self._clock() - seconds, seconds, "done", counts)
+        with self._database.write() as connection:
+            runs.add(connection, run)
+        log.info("reconciled", **counts, seconds=round(seconds, 3))
+
+
+def _unseen(source: WatchedSource, listing: Listing) -> list[bytes]:
+    """The places in a listing below which nobody can say what is there."""
+    if listing.unreadable is not None:
+        log.warning(
+            "directory_unreadable",
+            source=source.name,
+            path=_text(listing.directory),
+            error=listing.unreadable,
+        )
+        return [listing.directory]
+    prefix = listing.directory + b"/" if listing.directory else b""
+    return [prefix + name for name in listing.unknown]
+
+
+def _known(
+    connection: Connection, source_id: int, listing: Listing, path: bytes
+) -> Sequence[Row[Any]]:
+    """The rows to compare a listing with: of one file, when the scan was for one file."""
+    if not _is_below(listing.directory, path):
+        return documents.known_at(connection, source_id, path)
+    return documents.known_in(connection, source_id, listing.directory)
+
+
+def _batches(listings: Iterable[Listing]) -> Iterator[list[Listing]]:
+    """Listings in batches of bounded size, so that no list of all files exists."""
+    batch: list[Listing] = []
+    files = 0
+    for listing in listings:
+        batch.append(listing)
+        files += len(listing.files) + 1
+        if files >= BATCH_FILES:
+            yield batch
+            batch, files = [], 0
+    yield from islice([batch], 1 if batch else 0)
+
+
+def _is_below(path: bytes, top: bytes) -> bool:
+    return not top or path == top or path.startswith(top + b"/")
+
+
+def _is_below_any(path: bytes, tops: list[bytes]) -> bool:
+    return any(_is_below(path, top) for top in tops)
+
+
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "backslashreplace")

@@ -1,0 +1,232 @@
+"""What the disk says: new files, changed files, moved files, files that are gone.
+
+Nothing here deletes. A file that is gone is first marked missing; whether its document becomes a
+tombstone is decided for the whole source at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import case, func, or_, select, update
+
+from .documents import below, select_where
+from .schema import documents
+from .status import DocumentStatus, sources_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Connection
+
+    from .documents import Document
+
+    Key = tuple[int, int, int, int, int]
+
+INTERACTIVE = 10
+"""Priority of a change that a person just made; a backfill has 0."""
+
+
+def directory_of(path: bytes) -> bytes:
+    """The directory part of a relative path; empty for the root."""
+    return path.rpartition(b"/")[0]
+
+
+def _free_id(connection: Connection, source_name: str, path: bytes) -> str:
+    """A document id: from the first place seen, so that two cold runs agree on it."""
+    for attempt in range(1_000):
+        seed = b"\0".join((source_name.encode(), path, str(attempt).encode()))
+        candidate = hashlib.sha256(seed).hexdigest()[:16]
+        taken = connection.execute(select(documents.c.id).where(documents.c.id == candidate))
+        if taken.one_or_none() is None:
+            return candidate
+    message = f"no free document id for {path!r}"
+    raise RuntimeError(message)
+
+
+def add(
+    connection: Connection,
+    source: tuple[int, str],
+    path: bytes,
+    key: Key,
+    *,
+    now: float,
+    priority: int = 0,
+) -> str:
+    """Record a file that is not known yet; returns its document id.
+
+    Args:
+        connection: a write transaction.
+        source: id and name of its source.
+        path: relative to the source's root.
+        key: device, inode, size, mtime and ctime in nanoseconds.
+        now: Unix seconds.
+        priority: higher is taken up first.
+    """
+    source_id, source_name = source
+    document_id = _free_id(connection, source_name, path)
+    connection.execute(
+        documents.insert().values(
+            id=document_id,
+            source_id=source_id,
+            path=path,
+            directory=directory_of(path),
+            status=DocumentStatus.PENDING.value,
+            changed_at=now,
+            priority=priority,
+            **_key_values(key),
+        )
+    )
+    return document_id
+
+
+def _key_values(key: Key) -> dict[str, Any]:
+    return dict(zip(("device", "inode", "size", "mtime_ns", "ctime_ns"), key, strict=True))
+
+
+def mark_changed(
+    connection: Connection,
+    ids: Sequence[str],
+    *,
+    now: float,
+    priority: int = 0,
+    forced: bool = False,
+) -> None:
+    """These files may have changed: take them up as soon as can be, whatever failed before."""
+    if not ids:
+        return
+    values: dict[str, Any] = {
+        "status": DocumentStatus.PENDING.value,
+        "reason": "",
+        "attempts": 0,
+        "retry_at": None,
+        "recheck_at": None,
+        "missing_since": None,
+        "error_code": "",
+        "error_text": "",
+        # The age of a change is that of its first sight.
+        "changed_at": _first_seen(now),
+        "priority": func.coalesce(documents.c.priority, 0) if priority == 0 else priority,
+    }
+    if forced:
+        values["forced"] = True
+    connection.execute(
+        update(documents)
+        .where(
+            documents.c.id.in_(ids),
+            documents.c.status.in_(
+                [*sources_of(DocumentStatus.PENDING), DocumentStatus.PENDING.value]
+            ),
+        )
+        .values(**values)
+    )
+
+
+def _first_seen(now: float) -> Any:
+    return case(
+        (documents.c.status == DocumentStatus.PENDING.value, documents.c.changed_at), else_=now
+    )
+
+
+def move(connection: Connection, document_id: str, path: bytes, *, now: float) -> None:
+    """The file was renamed: keep its id, slots and vectors, and relabel its chunks."""
+    mark_changed(connection, [document_id], now=now, priority=INTERACTIVE)
+    connection.execute(
+        update(documents)
+        .where(documents.c.id == document_id)
+        .values(path=path, directory=directory_of(path), relabel=True)
+    )
+
+
+def mark_missing(connection: Connection, ids: Sequence[str], *, now: float) -> None:
+    """These files were not found; nothing is deleted yet."""
+    if ids:
+        connection.execute(
+            update(documents)
+            .where(
+                documents.c.id.in_(ids),
+                documents.c.status != DocumentStatus.DELETED.value,
+                documents.c.missing_since.is_(None),
+            )
+            .values(missing_since=now)
+        )
+
+
+def mark_missing_below(connection: Connection, source_id: int, path: bytes, *, now: float) -> None:
+    """Everything at and below this path was not found."""
+    connection.execute(
+        update(documents)
+        .where(
+            documents.c.source_id == source_id,
+            below(path),
+            documents.c.status != DocumentStatus.DELETED.value,
+            documents.c.missing_since.is_(None),
+        )
+        .values(missing_since=now)
+    )
+
+
+def mark_found(connection: Connection, ids: Sequence[str]) -> None:
+    """These files are there after all."""
+    if ids:
+        connection.execute(
+            update(documents)
+            .where(documents.c.id.in_(ids), documents.c.missing_since.is_not(None))
+            .values(missing_since=None)
+        )
+
+
+def count_missing(connection: Connection, source_id: int) -> int:
+    """Documents of a source that were not found and are not tombstones yet."""
+    return connection.execute(
+        select(func.count()).where(
+            documents.c.source_id == source_id,
+            documents.c.missing_since.is_not(None),
+            documents.c.status != DocumentStatus.DELETED.value,
+        )
+    ).scalar_one()
+
+
+def missing(connection: Connection, source_id: int) -> Iterator[Document]:
+    """The documents of a source that were not found and are not tombstones yet."""
+    return select_where(
+        connection,
+        documents.c.source_id == source_id,
+        documents.c.missing_since.is_not(None),
+        documents.c.status != DocumentStatus.DELETED.value,
+    )
+
+
+def bury_missing(connection: Connection, source_id: int, *, now: float) -> int:
+    """Make tombstones of the missing documents of a source; returns how many."""
+    result = connection.execute(
+        update(documents)
+        .where(
+            documents.c.source_id == source_id,
+            documents.c.missing_since.is_not(None),
+            documents.c.status.in_(sources_of(DocumentStatus.DELETED)),
+        )
+        .values(
+            status=DocumentStatus.DELETED.value,
+            reason="the file is gone",
+            changed_at=now,
+            priority=INTERACTIVE,
+            retry_at=None,
+            recheck_at=None,
+        )
+    )
+    return result.rowcount
+
+
+def mark_outdated(connection: Connection, pipeline: str, *, now: float) -> int:
+    """Take up again what another version of the pipeline indexed; returns how many."""
+    result = connection.execute(
+        update(documents)
+        .where(
+            documents.c.status.in_([DocumentStatus.INDEXED.value, DocumentStatus.SKIPPED.value]),
+            or_(documents.c.pipeline.is_(None), documents.c.pipeline != pipeline),
+        )
+        .values(status=DocumentStatus.PENDING.value, changed_at=now, priority=-1, attempts=0)
+    )
+    return result.rowcount

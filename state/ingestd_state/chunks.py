@@ -1,0 +1,141 @@
+"""Queries about chunks: which slot of a collection holds which piece of which document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, func, select, update
+
+from .schema import chunks, documents, sources
+from .status import ChunkStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+VARIABLES = 500
+"""How many values go into one IN list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One row of ``chunks``: the slot ``slot`` holds, or will hold, this chunk."""
+
+    slot: str
+    document_id: str
+    ordinal: int
+    start: int
+    end: int
+    digest: bytes
+    status: ChunkStatus
+
+
+def of_documents(connection: Connection, ids: Sequence[str]) -> dict[str, list[Slot]]:
+    """The slots of each document, in order of their ordinals."""
+    found: dict[str, list[Slot]] = {document_id: [] for document_id in ids}
+    rows = connection.execute(
+        select(chunks).where(chunks.c.document_id.in_(ids)).order_by(chunks.c.ordinal)
+    )
+    for row in rows:
+        slot = Slot(
+            row.slot,
+            row.document_id,
+            row.ordinal,
+            row.start,
+            row.end,
+            row.digest,
+            ChunkStatus(row.status),
+        )
+        found[slot.document_id].append(slot)
+    return found
+
+
+def plan(connection: Connection, slots: Sequence[Slot]) -> None:
+    """Write the planned and doomed rows; a row of the same slot is replaced."""
+    for start in range(0, len(slots), VARIABLES):
+        part = slots[start : start + VARIABLES]
+        connection.execute(delete(chunks).where(chunks.c.slot.in_([slot.slot for slot in part])))
+        connection.execute(
+            chunks.insert(),
+            [
+                {
+                    "slot": slot.slot,
+                    "document_id": slot.document_id,
+                    "ordinal": slot.ordinal,
+                    "start": slot.start,
+                    "end": slot.end,
+                    "digest": slot.digest,
+                    "status": slot.status.value,
+                }
+                for slot in part
+            ],
+        )
+
+
+def set_next_slot(connection: Connection, document_id: str, number: int) -> None:
+    """Remember which number the document's next fresh slot gets."""
+    connection.execute(
+        update(documents).where(documents.c.id == document_id).values(next_slot=number)
+    )
+
+
+def make_live(connection: Connection, ids: Sequence[str]) -> None:
+    """The planned slots of these documents are in the collection now."""
+    connection.execute(
+        update(chunks)
+        .where(chunks.c.document_id.in_(ids), chunks.c.status == ChunkStatus.PLANNED.value)
+        .values(status=ChunkStatus.LIVE.value)
+    )
+
+
+def doom(connection: Connection, document_ids: Sequence[str]) -> None:
+    """Every slot of these documents is to be deleted."""
+    connection.execute(
+        update(chunks)
+        .where(chunks.c.document_id.in_(document_ids))
+        .values(status=ChunkStatus.DOOMED.value)
+    )
+
+
+def doomed(connection: Connection, limit: int) -> list[tuple[str, str]]:
+    """Slots to delete, each with the collection it is in."""
+    rows = connection.execute(
+        select(chunks.c.slot, sources.c.collection)
+        .join(documents, documents.c.id == chunks.c.document_id)
+        .join(sources, sources.c.id == documents.c.source_id)
+        .where(chunks.c.status == ChunkStatus.DOOMED.value)
+        .order_by(chunks.c.slot)
+        .limit(limit)
+    )
+    return [(row.slot, row.collection) for row in rows]
+
+
+def forget(connection: Connection, slots: Sequence[str]) -> None:
+    """Remove the rows of deleted slots, unless somebody took one over meanwhile."""
+    for start in range(0, len(slots), VARIABLES):
+        connection.execute(
+            delete(chunks).where(
+                chunks.c.slot.in_(slots[start : start + VARIABLES]),
+                chunks.c.status == ChunkStatus.DOOMED.value,
+            )
+        )
+
+
+def count_live(connection: Connection) -> int:
+    """Chunks that are in the collections."""
+    return connection.execute(
+        select(func.count()).where(chunks.c.status == ChunkStatus.LIVE.value)
+    ).scalar_one()
+
+
+def unsettled(connection: Connection) -> list[str]:
+    """Documents that an earlier process left between plan and live."""
+    rows = connection.execute(
+        select(chunks.c.document_id)
+        .where(chunks.c.status == ChunkStatus.PLANNED.value)
+        .distinct()
+        .order_by(chunks.c.document_id)
+    )
+    return [row.document_id for row in rows]

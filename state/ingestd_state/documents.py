@@ -1,0 +1,217 @@
+"""Queries about documents: finding, listing, counting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, func, or_, select
+
+from .schema import documents
+from .status import DocumentStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Row
+
+PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One row of ``documents``. Times are Unix seconds; the fingerprint may be unknown."""
+
+    id: str
+    source_id: int
+    path: bytes
+    status: DocumentStatus
+    reason: str
+    device: int | None
+    inode: int | None
+    size: int | None
+    mtime_ns: int | None
+    ctime_ns: int | None
+    digest: bytes | None
+    pipeline: str | None
+    mime: str
+    chunk_count: int
+    next_slot: int
+    forced: bool
+    relabel: bool
+    priority: int
+    attempts: int
+    retry_at: float | None
+    recheck_at: float | None
+    missing_since: float | None
+    error_code: str
+    error_text: str
+    changed_at: float
+    indexed_at: float | None
+
+    @property
+    def fingerprint(self) -> tuple[int | None, ...]:
+        """Device, inode, size, mtime and ctime in nanoseconds."""
+        return (self.device, self.inode, self.size, self.mtime_ns, self.ctime_ns)
+
+
+COLUMNS = [documents.c[field.name] for field in fields(Document)]
+
+
+KNOWN = [
+    documents.c[name]
+    for name in (
+        "id",
+        "path",
+        "status",
+        "device",
+        "inode",
+        "size",
+        "mtime_ns",
+        "ctime_ns",
+        "missing_since",
+    )
+]
+
+
+def document(row: Row[Any]) -> Document:
+    """A document from a row of all `COLUMNS`."""
+    values = dict(row._mapping)  # noqa: SLF001 - the public name of this attribute
+    values["status"] = DocumentStatus(values["status"])
+    return Document(**values)
+
+
+def get(connection: Connection, source_id: int, path: bytes) -> Document | None:
+    """The document at this path."""
+    row = connection.execute(
+        select(*COLUMNS).where(documents.c.source_id == source_id, documents.c.path == path)
+    ).one_or_none()
+    return document(row) if row else None
+
+
+def by_id(connection: Connection, document_id: str) -> Document | None:
+    """The document with this id."""
+    row = connection.execute(select(*COLUMNS).where(documents.c.id == document_id)).one_or_none()
+    return document(row) if row else None
+
+
+def below(path: bytes) -> ColumnElement[bool]:
+    """A condition: the document is at this path or anywhere below it; empty means every one."""
+    if not path:
+        return documents.c.path >= b""
+    return or_(
+        documents.c.path == path,
+        # "0" is the byte after "/", so this range is everything that starts with path + "/".
+        and_(documents.c.path > path + b"/", documents.c.path < path + b"0"),
+    )
+
+
+def select_where(
+    connection: Connection, *conditions: ColumnElement[bool], limit: int | None = None
+) -> Iterator[Document]:
+    """Documents by id order, read page by page so that no list of all of them exists."""
+    last, left = "", limit
+    while left is None or left > 0:
+        size = PAGE if left is None else min(PAGE, left)
+        rows = connection.execute(
+            select(*COLUMNS)
+            .where(documents.c.id > last, *conditions)
+            .order_by(documents.c.id)
+            .limit(size)
+        ).all()
+        for row in rows:
+            yield document(row)
+        if len(rows) < size:
+            return
+        last = rows[-1].id
+        left = None if left is None else left - len(rows)
+
+
+def by_path(
+    connection: Connection, *conditions: ColumnElement[bool], limit: int | None = None
+) -> Iterator[Document]:
+    """Documents by source and path, streamed."""
+    query = select(*COLUMNS).where(*conditions)
+    query = query.order_by(documents.c.source_id, documents.c.path)
+    if limit is not None:
+        query = query.limit(limit)
+    for row in connection.execution_options(yield_per=PAGE).execute(query):
+        yield document(row)
+
+
+def known_in(connection: Connection, source_id: int, directory: bytes) -> Sequence[Row[Any]]:
+    """The documents right in this directory, as rows of the columns that a scan compares."""
+    return connection.execute(
+        select(*KNOWN).where(documents.c.source_id == source_id, documents.c.directory == directory)
+    ).all()
+
+
+def known_at(connection: Connection, source_id: int, path: bytes) -> Sequence[Row[Any]]:
+    """The document at this path, as rows like those of `known_in`."""
+    return connection.execute(
+        select(*KNOWN).where(documents.c.source_id == source_id, documents.c.path == path)
+    ).all()
+
+
+def directories(connection: Connection, source_id: int, path: bytes = b"") -> Iterator[bytes]:
+    """The distinct directories of a source that hold documents at or below ``path``."""
+    query = (
+        select(documents.c.directory)
+        .where(documents.c.source_id == source_id, below(path))
+        .distinct()
+        .order_by(documents.c.directory)
+    )
+    for row in connection.execution_options(yield_per=PAGE).execute(query):
+        yield row.directory
+
+
+def with_inode(connection: Connection, device: int, inode: int) -> list[Document]:
+    """The documents that were last seen as this file: candidates for a move."""
+    rows = connection.execute(
+        select(*COLUMNS).where(documents.c.device == device, documents.c.inode == inode)
+    )
+    return [document(row) for row in rows]
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """Documents by status."""
+    rows = connection.execute(select(documents.c.status, func.count()).group_by(documents.c.status))
+    found = {status.value: 0 for status in DocumentStatus}
+    found.update({str(status): int(number) for status, number in rows})
+    return found
+
+
+def oldest_pending(connection: Connection) -> float | None:
+    """When the oldest waiting change was seen, in Unix seconds."""
+    oldest: float | None = connection.execute(
+        select(func.min(documents.c.changed_at)).where(
+            documents.c.status.in_([DocumentStatus.PENDING.value, DocumentStatus.WORKING.value])
+        )
+    ).scalar_one()
+    return oldest
+
+
+def total(connection: Connection, source_id: int) -> int:
+    """Documents of a source that are not tombstones."""
+    return connection.execute(
+        select(func.count()).where(
+            documents.c.source_id == source_id,
+            documents.c.status != DocumentStatus.DELETED.value,
+        )
+    ).scalar_one()
+
+
+def waiting(connection: Connection, ids: Sequence[str]) -> int:
+    """How many of these are still to be done."""
+    return connection.execute(
+        select(func.count()).where(
+            documents.c.id.in_(ids),
+            documents.c.status.in_(
+                [
+                    DocumentStatus.PENDING.value,
+                    DocumentStatus.WORKING.value,
+                    DocumentStatus.DELETED.value,
+                ]
+            ),
+        )
+    ).scalar_one()

@@ -1,0 +1,105 @@
+"""Queries about sources: the configured roots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select, update
+
+from .schema import documents, sources
+from .status import SourceStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One row of ``sources``."""
+
+    id: int
+    name: str
+    path: bytes
+    collection: str
+    status: SourceStatus
+    reason: str
+    rules: str
+    device: int | None
+    seen_nonempty: bool
+    last_scan_at: float | None
+
+
+def _source(row: Row[Any]) -> Source:
+    values = dict(row._mapping)  # noqa: SLF001 - the public name of this attribute
+    values["status"] = SourceStatus(values["status"])
+    return Source(**values)
+
+
+def ensure(connection: Connection, name: str, path: bytes, collection: str, rules: str) -> Source:
+    """Find or make the source of this name, with this configuration."""
+    values = {"path": path, "collection": collection, "rules": rules}
+    found = connection.execute(select(sources).where(sources.c.name == name)).one_or_none()
+    if found is None:
+        connection.execute(
+            sources.insert().values(name=name, status=SourceStatus.ONLINE.value, **values)
+        )
+    else:
+        if SourceStatus(found.status) is SourceStatus.DETACHED:
+            values["status"] = SourceStatus.ONLINE.value
+            values["reason"] = ""
+        connection.execute(update(sources).where(sources.c.id == found.id).values(**values))
+    return _source(connection.execute(select(sources).where(sources.c.name == name)).one())
+
+
+def all_sources(connection: Connection) -> list[Source]:
+    """Every source, by name."""
+    return [_source(row) for row in connection.execute(select(sources).order_by(sources.c.name))]
+
+
+def detach_others(connection: Connection, names: Sequence[str]) -> list[str]:
+    """Mark the sources that are not among ``names``; returns which are newly detached."""
+    gone = [
+        source.name
+        for source in all_sources(connection)
+        if source.name not in names and source.status is not SourceStatus.DETACHED
+    ]
+    if gone:
+        connection.execute(
+            update(sources)
+            .where(sources.c.name.in_(gone))
+            .values(status=SourceStatus.DETACHED.value, reason="not in the configuration")
+        )
+    return gone
+
+
+def set_status(connection: Connection, source_id: int, status: SourceStatus, reason: str) -> None:
+    """Record whether deletions are believed, and why not."""
+    connection.execute(
+        update(sources).where(sources.c.id == source_id).values(status=status.value, reason=reason)
+    )
+
+
+def record_scan(
+    connection: Connection, source_id: int, *, device: int | None, nonempty: bool, at: float
+) -> None:
+    """Remember a complete scan: the device of the root, and that it was seen with files in it."""
+    values: dict[str, Any] = {"device": device, "last_scan_at": at}
+    if nonempty:
+        values["seen_nonempty"] = True
+    connection.execute(update(sources).where(sources.c.id == source_id).values(**values))
+
+
+def counts(connection: Connection) -> dict[int, dict[str, int]]:
+    """Documents by source id and status."""
+    rows = connection.execute(
+        select(documents.c.source_id, documents.c.status, func.count()).group_by(
+            documents.c.source_id, documents.c.status
+        )
+    )
+    found: dict[int, dict[str, int]] = {}
+    for source_id, status, number in rows:
+        found.setdefault(source_id, {})[status] = number
+    return found

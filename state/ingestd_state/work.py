@@ -1,0 +1,171 @@
+"""The queue of documents: which are due, and how an attempt ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, delete, func, or_, select, update
+
+from .documents import COLUMNS, Document, document
+from .schema import chunks, documents, sources
+from .status import DocumentStatus, SourceStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement, Connection
+
+
+def _due(now: float, source_ids: Sequence[int]) -> ColumnElement[bool]:
+    retry = or_(documents.c.retry_at.is_(None), documents.c.retry_at <= now)
+    due = or_(
+        and_(
+            documents.c.status.in_([DocumentStatus.PENDING.value, DocumentStatus.DELETED.value]),
+            retry,
+        ),
+        and_(documents.c.status == DocumentStatus.FAILED.value, documents.c.retry_at <= now),
+        and_(documents.c.status == DocumentStatus.INDEXED.value, documents.c.recheck_at <= now),
+    )
+    return and_(documents.c.source_id.in_(source_ids), due)
+
+
+def recover(connection: Connection) -> int:
+    """Give back what an earlier process had in hand when it died; returns how many."""
+    return connection.execute(
+        update(documents)
+        .where(documents.c.status == DocumentStatus.WORKING.value)
+        .values(status=DocumentStatus.PENDING.value)
+    ).rowcount
+
+
+def is_due(connection: Connection, now: float, source_ids: Sequence[int]) -> bool:
+    """Whether there is anything to do."""
+    return (
+        connection.execute(select(documents.c.id).where(_due(now, source_ids)).limit(1)).first()
+        is not None
+    )
+
+
+def count_due(connection: Connection, now: float, source_ids: Sequence[int]) -> int:
+    """How many documents wait for the embed job."""
+    return connection.execute(select(func.count()).where(_due(now, source_ids))).scalar_one()
+
+
+def next_time(connection: Connection) -> float | None:
+    """When the next retry or second look is due, in Unix seconds."""
+    first: float | None = connection.execute(
+        select(func.min(func.coalesce(documents.c.retry_at, documents.c.recheck_at))).where(
+            or_(documents.c.retry_at.is_not(None), documents.c.recheck_at.is_not(None))
+        )
+    ).scalar_one()
+    return first
+
+
+def claim(
+    connection: Connection, now: float, source_ids: Sequence[int], limit: int
+) -> list[Document]:
+    """Take the most urgent documents in hand; tombstones come along as they are.
+
+    Returns:
+        At most ``limit`` documents: status ``working``, or ``deleted`` for tombstones.
+    """
+    rows = connection.execute(
+        select(*COLUMNS)
+        .where(_due(now, source_ids))
+        .order_by(documents.c.priority.desc(), documents.c.changed_at, documents.c.id)
+        .limit(limit)
+    ).all()
+    taken = [document(row) for row in rows]
+    ids = [entry.id for entry in taken if entry.status is not DocumentStatus.DELETED]
+    if ids:
+        connection.execute(
+            update(documents)
+            .where(documents.c.id.in_(ids))
+            .values(status=DocumentStatus.WORKING.value, retry_at=None, recheck_at=None)
+        )
+    return taken
+
+
+CLEARED: dict[str, Any] = {
+    "forced": False,
+    "relabel": False,
+    "attempts": 0,
+    "priority": 0,
+    "retry_at": None,
+    "recheck_at": None,
+    "reason": "",
+    "error_code": "",
+    "error_text": "",
+}
+"""What is done and over once an attempt has ended."""
+
+
+def finish(
+    connection: Connection,
+    document_id: str,
+    status: DocumentStatus,
+    *,
+    learned: dict[str, Any],
+    **outcome: Any,
+) -> bool:
+    """Record how an attempt ended.
+
+    A change that was seen while the job had the document in hand has put it back to ``pending``
+    already. Then only what was learned is written, and the document stays due.
+
+    Args:
+        connection: a write transaction.
+        document_id: the document.
+        status: how the attempt ended.
+        learned: columns that are true in any case, such as the digest of what is indexed.
+        outcome: columns that go with the status.
+
+    Returns:
+        Whether the status was written.
+    """
+    if learned:
+        connection.execute(update(documents).where(documents.c.id == document_id).values(**learned))
+    done = connection.execute(
+        update(documents)
+        .where(documents.c.id == document_id, documents.c.status == DocumentStatus.WORKING.value)
+        .values(status=status.value, **{**CLEARED, **outcome})
+    )
+    return done.rowcount == 1
+
+
+def release(connection: Connection, ids: Sequence[str], *, retry_at: float | None = None) -> None:
+    """Give documents back unfinished; tombstones keep their state and wait for ``retry_at``."""
+    if not ids:
+        return
+    connection.execute(
+        update(documents)
+        .where(documents.c.id.in_(ids), documents.c.status == DocumentStatus.WORKING.value)
+        .values(status=DocumentStatus.PENDING.value, retry_at=retry_at)
+    )
+    connection.execute(
+        update(documents)
+        .where(documents.c.id.in_(ids), documents.c.status == DocumentStatus.DELETED.value)
+        .values(retry_at=retry_at)
+    )
+
+
+def forget(connection: Connection, ids: Sequence[str]) -> None:
+    """Remove tombstones whose chunks are gone; one that came back to life stays."""
+    if not ids:
+        return
+    empty = ~select(chunks.c.slot).where(chunks.c.document_id == documents.c.id).exists()
+    connection.execute(
+        delete(documents).where(
+            documents.c.id.in_(ids), documents.c.status == DocumentStatus.DELETED.value, empty
+        )
+    )
+
+
+def collections_of(connection: Connection) -> list[str]:
+    """The collections that the sources write to."""
+    rows = connection.execute(
+        select(sources.c.collection)
+        .where(sources.c.status != SourceStatus.DETACHED.value)
+        .distinct()
+    )
+    return sorted(row.collection for row in rows)
