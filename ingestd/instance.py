@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,9 +13,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ingestd_state import migrate, sources, vectors
+from ingestd_state import migrate, vectors
 from ingestd_state.engine import Database, DatabaseError, NewerSchemaError
-from ingestd_state.status import SourceStatus
 
 from . import lock
 from .embed import model
@@ -33,16 +31,17 @@ from .embed.texts import TextEmbedder
 from .embed.tokenize import open_tokenizer
 from .embed.totals import Totals
 from .embed.write import Writer
-from .errors import AlreadyRunningError, SourceMissingError, StateError, StoreError
-from .reconcile import Reconciler, WatchedSource
-from .watch.rules import Rules
+from .errors import AlreadyRunningError, StateError, StoreError
+from .reconcile import Reconciler
+from .roots import register_sources
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from .config import Settings, SourceSettings, StoreMode
+    from .config import Settings, StoreMode
     from .embed.model import ModelSpec
     from .location import Location
+    from .reconcile import WatchedSource
 
 log = structlog.get_logger(__name__)
 
@@ -201,49 +200,6 @@ def open_state(location: Location) -> tuple[Database, Database]:
     return database, cache
 
 
-def register_sources(settings: Settings, database: Database) -> dict[str, WatchedSource]:
-    """Write the configured sources into the table; returns them by name.
-
-    Raises:
-        SourceMissingError: a folder is not there, and nothing is known of it: a typing error,
-            most likely. One that was indexed before may be unmounted, and is kept.
-    """
-    found: dict[str, WatchedSource] = {}
-    for configured in settings.sources:
-        root = os.path.abspath(configured.path.expanduser())  # noqa: PTH100 - keeps symlinks
-        name = configured.name or Path(root).name or "root"
-        if name in found:
-            name = f"{name}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:6]}"
-        rules = _rules(os.fsencode(root), configured)
-        collection = configured.collection or settings.store.collection
-        with database.write() as connection:
-            known = {source.name: source for source in sources.all_sources(connection)}
-            if not Path(root).is_dir() and (name not in known or not known[name].seen_nonempty):
-                what = "is not a folder" if Path(root).exists() else "does not exist"
-                raise SourceMissingError(f"{root} {what}")
-            row = sources.ensure(
-                connection, name, os.fsencode(root), collection, _rules_json(configured)
-            )
-        found[name] = WatchedSource(row.id, name, os.fsencode(root), collection, rules)
-    with database.write() as connection:
-        for gone in sources.detach_others(connection, list(found)):
-            log.warning("source_detached", source=gone)
-    return found
-
-
-def known_sources(database: Database) -> dict[str, WatchedSource]:
-    """The sources as the last run left them, for verbs that run beside it."""
-    with database.read() as connection:
-        rows = sources.all_sources(connection)
-    return {
-        row.name: WatchedSource(
-            row.id, row.name, row.path, row.collection, Rules(row.path, **json.loads(row.rules))
-        )
-        for row in rows
-        if row.status is not SourceStatus.DETACHED
-    }
-
-
 def make_chunker(settings: Settings, spec: ModelSpec) -> Chunker:
     """The chunker that the configuration asks for."""
     tokens = settings.chunk.tokens
@@ -259,20 +215,6 @@ def pipeline_version(chunker: Chunker, spec: ModelSpec) -> str:
     """A digest of all that decides which chunks and vectors a file gives."""
     parts = (PIPELINE_VERSION, EXTRACTOR_VERSION, chunker.version, spec.fingerprint)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-
-
-def _rules(root: bytes, configured: SourceSettings) -> Rules:
-    return Rules(root, **json.loads(_rules_json(configured)))
-
-
-def _rules_json(configured: SourceSettings) -> str:
-    return json.dumps(
-        {
-            "include": configured.include,
-            "exclude": configured.exclude,
-            "defaults": configured.builtin_excludes,
-        }
-    )
 
 
 def _seed(spec: ModelSpec) -> None:
@@ -320,8 +262,12 @@ async def _open_store(
     return store, server
 
 
-def lock_chroma(location: Location) -> lock.FileLock:
+def lock_chroma(location: Location, *, wait_s: float = ORPHAN_WAIT_S) -> lock.FileLock:
     """Be the only process with this Chroma directory: Chroma itself takes no lock.
+
+    Args:
+        location: where things lie.
+        wait_s: how long to wait for another process to end.
 
     Raises:
         StoreError: another process has it, and keeps it.
@@ -329,7 +275,7 @@ def lock_chroma(location: Location) -> lock.FileLock:
     # On the real path: two spellings of one directory must meet in one lock.
     path = Path(os.path.realpath(location.chroma_dir)).with_name(CHROMA_LOCK_NAME)
     try:
-        return lock.FileLock(path).acquire(lock.Owner.me("chroma"), wait_s=ORPHAN_WAIT_S)
+        return lock.FileLock(path).acquire(lock.Owner.me("chroma"), wait_s=wait_s)
     except lock.LockHeldError as error:
         who = error.owner or "another process"
         raise StoreError(

@@ -25,6 +25,17 @@ if TYPE_CHECKING:
 _COMMIT_LENGTH = 40
 _LARGE = (".safetensors", ".bin", ".onnx", ".h5", ".gz")
 _NEEDED = ("config.json", "tokenizer.json")
+# sentence-transformers asks for these, too. Where the cache does not say that they do not exist,
+# a reader without network waits 23 s for each.
+_ABSENT = (
+    "adapter_config.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "video_preprocessor_config.json",
+)
+_EMPTY = "2_Normalize/config.json"  # for this one, a note of absence is not enough
 
 
 def cache_root() -> Path:
@@ -79,7 +90,13 @@ def seed_hub_cache(spec: ModelSpec, *, root: Path | None = None) -> Path | None:
     for relative, blob in blobs.items():
         _place(spec.path / relative, folder / "blobs" / blob)
         _link(snapshot / relative, folder / "blobs" / blob)
-    _write_ref(folder / "refs" / "main", ours)
+    if not (snapshot / _EMPTY).exists():
+        _write(snapshot / _EMPTY, "{}")
+    for name in _ABSENT:
+        if Path(name) not in blobs and not (folder / ".no_exist" / ours / name).exists():
+            _write(folder / ".no_exist" / ours / name, "")
+    if _commit_of(folder) is None:
+        _write(folder / "refs" / "main", ours)
     return snapshot
 
 
@@ -165,12 +182,10 @@ def _link(entry: Path, blob: Path) -> None:
         scratch.replace(entry)
 
 
-def _write_ref(ref: Path, commit: str) -> None:
-    if _commit_of(ref.parent.parent) == commit:
-        return
-    with _scratch(ref) as scratch:
-        scratch.write_text(commit, "ascii")
-        scratch.replace(ref)
+def _write(path: Path, text: str) -> None:
+    with _scratch(path) as scratch:
+        scratch.write_text(text, "ascii")
+        scratch.replace(path)
 
 
 @contextlib.contextmanager

@@ -144,12 +144,16 @@ class Observer:
         except OSError as error:
             raise _explained(error, roots) from error
         try:
-            for source, (root, _) in self._roots.items():
+            for source, (root, _) in list(self._roots.items()):
+                self.watch(source, root)  # it may be another one by now, or gone
                 self._schedule(watcher, source, root)
             watcher.start()
         except OSError as error:
             watcher.close()
             raise _explained(error, roots) from error
+        except IngestdError:
+            watcher.close()
+            raise
         self._watcher = watcher
 
     def stop(self) -> None:

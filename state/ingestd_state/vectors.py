@@ -86,6 +86,11 @@ def size(connection: Connection) -> tuple[int, int]:
     return number, total + number * ROW_OVERHEAD_BYTES
 
 
+def count(connection: Connection) -> int:
+    """How many embeddings there are; quick, where `size` reads the whole table."""
+    return connection.execute(select(func.count()).select_from(vectors)).scalar_one()
+
+
 def prune(connection: Connection, limit_bytes: int) -> int:
     """Remove the least recently used until the rest fits; returns how many went."""
     number, total = size(connection)

@@ -78,9 +78,7 @@ class Store:
             close()
 
     def _get(self, name: str) -> Any:
-        # No embedding function: ours are made here, and one from a stored configuration could
-        # load whatever somebody wrote there.
-        return self._client.get_collection(name, embedding_function=None)
+        return without_stored_functions(self._client.get_collection(name, embedding_function=None))
 
     def _ensure(self, name: str, spec: ModelSpec, recorded: Mapping[str, Any] | None) -> None:
         from chromadb.errors import NotFoundError, UniqueConstraintError  # noqa: PLC0415 - slow
@@ -109,10 +107,7 @@ class Store:
             log.warning(
                 "model_changed", collection=name, old=found.get("model"), new=spec.public_name
             )
-            changes: dict[str, Any] = {"metadata": _metadata(spec)}
-            if recorded is not None:
-                changes["configuration"] = {"embedding_function": _recorded(recorded)}
-            self.call("modify_collection", lambda: handle.modify(**changes))
+            self.call("modify_collection", lambda: _record_model(handle, spec, recorded))
 
     def _create(self, name: str, spec: ModelSpec, recorded: Mapping[str, Any] | None) -> Any:
         log.info("collection_created", collection=name, model=spec.public_name)
@@ -122,6 +117,29 @@ class Store:
             configuration={"hnsw": {"space": "cosine", "sync_threshold": SYNC_THRESHOLD}},
             metadata=_metadata(spec),
         )
+
+
+def without_stored_functions(handle: Any) -> Any:
+    """Make a handle forget the embedding functions in its collection's stored configuration.
+
+    Chroma's client would build them at every write, in this process: with whatever model and
+    arguments somebody wrote there, and for ours with torch and a look at the network.
+    """
+    handle._model.serialized_schema = None  # noqa: SLF001 - there is no public way
+    return handle
+
+
+def _record_model(handle: Any, spec: ModelSpec, recorded: Mapping[str, Any] | None) -> None:
+    """Write down that another model fills a collection from now on."""
+    if recorded is not None:
+        try:
+            handle.modify(configuration={"embedding_function": _recorded(recorded)})
+        except ValueError as error:
+            # The server has it; only the client's copy of the schema, which we took away, is not
+            # there to be updated.
+            if "Schema is missing" not in str(error):
+                raise
+    handle.modify(metadata=_metadata(spec))
 
 
 def _metadata(spec: ModelSpec) -> dict[str, Any]:

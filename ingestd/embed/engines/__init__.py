@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from ingestd.embed.engines.torch import TorchEmbedder
     from ingestd.embed.model import ModelSpec
     from ingestd.ports import Embedder
 
@@ -34,8 +35,13 @@ def open_embedder(
         from ingestd.embed.engines.hashing import HashEmbedder  # noqa: PLC0415  # only this one
 
         return HashEmbedder(spec.dimension)
-    if engine == "torch" or (engine == "auto" and has_accelerator()):
+    if engine == "torch":
         return _open_torch(spec, threads)
+    if engine == "auto" and has_accelerator():
+        embedder = _open_torch(spec, threads)
+        if embedder.device != "cpu":
+            return embedder
+        embedder.close()  # torch cannot use the device after all
     return _open_onnx(spec, cache_dir, engine, threads)
 
 
@@ -52,13 +58,15 @@ def has_accelerator() -> bool:
 
 
 def _open_onnx(spec: ModelSpec, cache_dir: Path, engine: Engine, threads: int | None) -> Embedder:
-    from ingestd.embed.engines.export import ExportError, exported  # noqa: PLC0415  # only this one
+    from ingestd.embed.engines.export import exported  # noqa: PLC0415  # only this one
     from ingestd.embed.engines.onnx import OnnxEmbedder  # noqa: PLC0415  # the same
     from ingestd.errors import ModelMissingError  # noqa: PLC0415  # the same
 
     try:
         return OnnxEmbedder(spec, exported(spec, cache_dir), threads=threads)
-    except (ExportError, OSError) as error:
+    except ModelMissingError:
+        raise
+    except Exception as error:  # also what ONNX Runtime raises, which has no common class
         if engine == "onnx":
             raise ModelMissingError(
                 f"ONNX Runtime cannot run the model {spec.public_name}: {error}",
@@ -72,7 +80,7 @@ def _open_onnx(spec: ModelSpec, cache_dir: Path, engine: Engine, threads: int | 
         return _open_torch(spec, threads)
 
 
-def _open_torch(spec: ModelSpec, threads: int | None) -> Embedder:
+def _open_torch(spec: ModelSpec, threads: int | None) -> TorchEmbedder:
     from ingestd.embed.engines.torch import TorchEmbedder  # noqa: PLC0415  # only this one
 
     return TorchEmbedder(spec, threads=threads)

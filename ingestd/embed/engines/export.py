@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -78,6 +79,8 @@ def exported(spec: ModelSpec, cache_dir: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder / "lock"):
         if not is_sound(folder, spec):
+            for left in folder.glob("new-*"):  # by a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
             _make(spec, folder)
     return folder / "model.onnx"
 

@@ -16,7 +16,7 @@ from ingestd.embed.engines.unit import scale_rows
 from ingestd.embed.tokenize import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -69,12 +69,6 @@ class HashEmbedder:
 def _hashes(text: str) -> NDArray[np.uint32]:
     words = _WORD.findall(clean_text(text).lower())
     if not text.isascii():
-        words.extend(_pairs(words))
+        # Also by their first letters: endings change, as Korean particles do.
+        words += [word[:2] for word in words if not word.isascii()]
     return np.fromiter((crc32(word.encode()) for word in words), dtype=np.uint32)
-
-
-def _pairs(words: list[str]) -> Iterator[str]:
-    """Pairs of letters of words in other scripts: their endings change, as Korean particles do."""
-    for word in words:
-        if not word.isascii():
-            yield from (word[at : at + 2] for at in range(len(word) - 1))

@@ -40,7 +40,11 @@ class TorchEmbedder:
         self._spec = spec
         # One thread for life: torch keeps memory per thread, and calls would fight for the cores.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="embed")
-        self._model = self._executor.submit(_load, spec, device, threads).result()
+        try:
+            self._model = self._executor.submit(_load, spec, device, threads).result()
+        except BaseException:
+            self._executor.shutdown()
+            raise
         self.device: str = self._model.device.type
 
     @property

@@ -1,0 +1,107 @@
+# The commands of a checkout. `make help` lists them; CONTRIBUTING.md explains them.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+# A path may begin with ~/ even where the shell leaves that to us.
+tilde = $(subst @home@,,$(subst @home@~/,$(HOME)/,@home@$(1)))
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH_BACKEND ?= cpu
+ARGS ?=
+override DOCS := $(call tilde,$(DOCS))
+override STATE_DIR := $(call tilde,$(STATE_DIR))
+override WHEELS := $(call tilde,$(WHEELS))
+export DOCS STATE_DIR WHEELS PORT
+
+BIN := $(VENV)/bin
+INSTALL = $(PYTHON) -m scripts.install --venv "$(VENV)" --torch-backend "$(TORCH_BACKEND)" \
+	$(if $(WHEELS),--wheels "$$WHEELS")
+# An environment is ready for one set of packages and one build of torch; these files say which.
+READY := $(VENV)/.ready-run-$(TORCH_BACKEND)
+READY_TEST := $(VENV)/.ready-test-$(TORCH_BACKEND)
+SETUP := pyproject.toml constraints.txt $(addprefix scripts/,install.py pins.py pip_run.py torch_choice.py)
+
+.PHONY: run
+run: need-docs $(READY) ## Index the folder DOCS and keep the index up to date: make run DOCS=~/Documents
+	@exec "$(BIN)/ingestd" run "$$DOCS" $(if $(PORT),--port "$$PORT") \
+		$(if $(STATE_DIR),--state-dir "$$STATE_DIR") $(ARGS)
+
+.PHONY: need-docs
+need-docs:
+	@test -n "$$DOCS" || { \
+		echo 'Which folder? For example: make run DOCS=~/Documents' >&2; \
+		echo 'Also understood: PORT=8000, STATE_DIR=folder, ARGS="more options"' >&2; exit 2; }
+
+.PHONY: install
+install: $(READY) ## Set up what `make run` needs, and stop there
+
+.PHONY: test
+test: $(READY_TEST) ## Set up what the tests need, and run them; ARGS="-k name" picks some
+	HF_HUB_OFFLINE=1 "$(BIN)/python" -m pytest $(ARGS)
+
+.PHONY: check
+check: lint types imports test ## Everything that must pass before a change is merged
+
+.PHONY: format
+format: $(READY_TEST) ## Format the code and mend what ruff can mend
+	"$(BIN)/ruff" format .
+	"$(BIN)/ruff" check --fix .
+
+.PHONY: lint
+lint: $(READY_TEST) ## Check style and format
+	"$(BIN)/ruff" check .
+	"$(BIN)/ruff" format --check .
+
+.PHONY: types
+types: $(READY_TEST) ## Check the types
+	"$(BIN)/mypy" -p ingestd -p ingestd_state -p scripts
+
+.PHONY: imports
+imports: $(READY_TEST) ## Check that imports point down
+	"$(BIN)/lint-imports"
+
+.PHONY: leak-check
+leak-check: $(READY_TEST) ## A short run of the memory profile: fails where memory grows
+	HF_HUB_OFFLINE=1 "$(BIN)/python" profiling/embed_job.py --quick
+
+.PHONY: smoke
+smoke: $(READY) ## Run the main command as a newcomer does, query it, edit a file, stop it
+	HF_HUB_OFFLINE=1 "$(BIN)/python" -m scripts.smoke
+
+.PHONY: wheel
+wheel: $(READY_TEST) ## Build the wheel and the source archive into dist/
+	"$(BIN)/hatchling" build
+
+.PHONY: wheelhouse
+wheelhouse: $(READY_TEST) ## Collect all packages in ./wheelhouse, for a machine without network
+	"$(BIN)/python" -m scripts.wheelhouse wheelhouse
+
+.PHONY: install-offline
+install-offline: override WHEELS := $(if $(WHEELS),$(WHEELS),wheelhouse)
+install-offline: ## Set up from ./wheelhouse (or WHEELS=folder), without network
+	@$(INSTALL)
+	@touch "$(READY)"
+
+.PHONY: constraints
+constraints: ## Pin versions anew; PYTHONS="python3.11 python3.13" names the interpreters to ask
+	$(PYTHON) -m scripts.constraints $(if $(UPGRADE),--upgrade) $(or $(PYTHONS),$(PYTHON))
+
+.PHONY: clean
+clean: ## Remove the environment and everything built; indexes of documents stay
+	rm -rf -- "$(VENV)" dist build wheelhouse .mypy_cache .ruff_cache .pytest_cache \
+		.hypothesis .import_linter_cache
+
+.PHONY: help
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | \
+		awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
+
+$(READY): $(SETUP)
+	@$(INSTALL)
+	@touch "$@"
+
+$(READY_TEST): $(SETUP)
+	@$(INSTALL) --extra test
+	@touch "$(READY)" "$@"

@@ -1,0 +1,143 @@
+"""Documents that a person names, to be listed, taken up again, and waited for.
+
+Everything goes page by page: a selection may be all that there is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, func, or_, select, true, tuple_
+
+from . import changes
+from .documents import COLUMNS, Document, below, document
+from .schema import documents
+from .status import DocumentStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from .engine import Database
+
+PAGE = 1_000
+MARK_PAGE = 500
+"""Documents marked in one transaction: other writers get their turn in between."""
+LOST = frozenset({DocumentStatus.FAILED, DocumentStatus.DEAD})
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Some documents.
+
+    Attributes:
+        source_id: of this source; None for all sources.
+        path: at this path or below it; empty for all of the source.
+        statuses: in one of these states; empty for any.
+        present: only those that are neither tombstones nor missing.
+    """
+
+    source_id: int | None = None
+    path: bytes = b""
+    statuses: frozenset[DocumentStatus] = frozenset()
+    present: bool = False
+
+    def where(self) -> ColumnElement[bool]:
+        """The condition on ``documents``."""
+        conditions: list[ColumnElement[bool]] = [true()]
+        if self.source_id is not None:
+            conditions += [documents.c.source_id == self.source_id, below(self.path)]
+        if self.statuses:
+            conditions.append(_in(self.statuses))
+        if self.present:
+            conditions.append(documents.c.missing_since.is_(None))
+            conditions.append(documents.c.status != DocumentStatus.DELETED.value)
+        return and_(*conditions)
+
+
+def walk(
+    database: Database, selection: Selection, *, limit: int | None = None
+) -> Iterator[Document]:
+    """The documents by source and path; no transaction stays open while the reader is slow."""
+    last, left = (-1, b""), limit
+    while left is None or left > 0:
+        size = PAGE if left is None else min(PAGE, left)
+        with database.read() as connection:
+            rows = connection.execute(
+                select(*COLUMNS)
+                .where(selection.where(), tuple_(documents.c.source_id, documents.c.path) > last)
+                .order_by(documents.c.source_id, documents.c.path)
+                .limit(size)
+            ).all()
+        yield from (document(row) for row in rows)
+        if len(rows) < size:
+            return
+        last = (rows[-1].source_id, rows[-1].path)
+        left = None if left is None else left - len(rows)
+
+
+def count(connection: Connection, selection: Selection) -> int:
+    """How many there are."""
+    return connection.execute(select(func.count()).where(selection.where())).scalar_one()
+
+
+def mark_again(
+    database: Database, selection: Selection, *, now: float, forced: bool, priority: int
+) -> int:
+    """Have the documents taken up again; returns how many.
+
+    Args:
+        database: the state table.
+        selection: which; those that are gone or missing are left alone.
+        now: Unix seconds.
+        forced: also those whose bytes are what is indexed.
+        priority: higher is taken up first.
+    """
+    marked, last = 0, ""
+    condition = and_(
+        selection.where(),
+        documents.c.missing_since.is_(None),
+        documents.c.status != DocumentStatus.DELETED.value,
+    )
+    while True:
+        with database.write() as connection:
+            ids = list(
+                connection.execute(
+                    select(documents.c.id)
+                    .where(documents.c.id > last, condition)
+                    .order_by(documents.c.id)
+                    .limit(MARK_PAGE)
+                ).scalars()
+            )
+            changes.mark_changed(connection, ids, now=now, priority=priority, forced=forced)
+        marked += len(ids)
+        if len(ids) < MARK_PAGE:
+            return marked
+        last = ids[-1]
+
+
+def unfinished(connection: Connection, selection: Selection, *, until: float) -> int:
+    """How many wait since ``until`` (Unix seconds) or longer; those that are missing do not."""
+    waiting = or_(
+        and_(
+            _in({DocumentStatus.PENDING, DocumentStatus.WORKING}),
+            documents.c.missing_since.is_(None),
+        ),
+        documents.c.status == DocumentStatus.DELETED.value,
+    )
+    query = select(func.count()).where(selection.where(), waiting, documents.c.changed_at <= until)
+    return connection.execute(query).scalar_one()
+
+
+def lost(connection: Connection, selection: Selection, *, until: float) -> int:
+    """How many of those that changed until then (Unix seconds) have failed."""
+    query = select(func.count()).where(
+        selection.where(), _in(LOST), documents.c.changed_at <= until
+    )
+    return connection.execute(query).scalar_one()
+
+
+def _in(statuses: Collection[DocumentStatus]) -> ColumnElement[bool]:
+    return documents.c.status.in_(sorted(status.value for status in statuses))
