@@ -123,8 +123,10 @@ class LimitSettings(Part):
     """Bounds."""
 
     file_bytes: int = Field(default=50 * MIB, ge=1, description="larger files are skipped")
-    batch_bytes: int = Field(default=4 * MIB, ge=1, description="text in flight at once")
-    batch_documents: int = Field(default=64, ge=1, description="documents in flight at once")
+    batch_bytes: int = Field(default=MIB // 4, ge=1, description="bytes of files in hand at once")
+    batch_documents: int = Field(
+        default=256, ge=1, le=10_000, description="documents in hand at once"
+    )
     vectors_bytes: int = Field(default=2048 * MIB, ge=MIB, description="size of the vectors cache")
     attempts: int = Field(default=5, ge=1, description="tries before a document is given up")
     retry_s: float = Field(default=10.0, gt=0, description="wait after a first failure")

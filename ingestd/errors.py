@@ -134,6 +134,17 @@ class WaitTimeoutError(IngestdError):
     hint = "`ingestd status` shows what is still waiting; the work goes on."
 
 
+class WatchLimitError(IngestdError):
+    """The kernel allows no more watches."""
+
+    exit_code = 16
+    code = "watch_limit"
+    hint = (
+        "Raise the sysctl settings fs.inotify.max_user_watches (one per directory) and "
+        "fs.inotify.max_user_instances (one per daemon)."
+    )
+
+
 class DocumentError(IngestdError):
     """One document could not be taken up; the others go on."""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from .errors import SourceMissingError
+from .errors import IngestdError, SourceMissingError, WatchLimitError
 from .watch.inbox import Inbox
 from .watch.observer import Observer
 
@@ -101,6 +101,12 @@ class Follower:
                 armed.add(name)
         observer.start()
         self._observer, self._armed = observer, armed
+        if short := observer.unwatched():
+            log.warning(
+                "watches_short",
+                directories=short,
+                hint=f"{WatchLimitError.hint} Until then only the reconcile finds changes there.",
+            )
 
     def stop(self) -> None:
         """Disarm the watchers; blocking."""
@@ -140,7 +146,10 @@ class Follower:
         self.lost += 1
         log.warning("watcher_lost", reason=reason, times=self.lost)
         await asyncio.to_thread(self.stop)
-        await asyncio.to_thread(self.start)
+        try:
+            await asyncio.to_thread(self.start)
+        except IngestdError as error:  # the next check tries again; the reconcile goes on
+            log.error("watcher_not_replaced", error=str(error), hint=error.hint)
         self._on_distrust(set(self._sources))
 
     async def _sings(self) -> bool:

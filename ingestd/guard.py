@@ -32,7 +32,7 @@ def judge(
         return SourceStatus.OFFLINE, why
     if accept or missing == 0:
         return SourceStatus.ONLINE, ""
-    if root.empty and source.seen_nonempty:
+    if root.empty:
         return SourceStatus.OFFLINE, "the folder is empty; it was not before"
     if source.device is not None and root.device != source.device:
         return SourceStatus.OFFLINE, "the folder is on another device than before"

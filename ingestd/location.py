@@ -35,7 +35,7 @@ class Location:
     @property
     def vectors_url(self) -> str:
         """SQLAlchemy URL of the vectors cache."""
-        return f"sqlite:///{self.state_dir / 'vectors.db'}"
+        return _sqlite_url(self.state_dir / "vectors.db")
 
     @property
     def chroma_dir(self) -> Path:
@@ -70,7 +70,7 @@ def locate(*, config: Path | None = None, state_dir: Path | None = None) -> Loca
         config_file=config_file,
         state_dir=state,
         cache_dir=cache.expanduser().absolute(),
-        state_url=str(url) if url else f"sqlite:///{state / 'state.db'}",
+        state_url=str(url) if url else _sqlite_url(state / "state.db"),
     )
 
 
@@ -108,6 +108,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _sqlite_url(path: Path) -> str:
+    # The two characters that mean something else in the path of a URL.
+    return "sqlite:///" + str(path).replace("%", "%25").replace("?", "%3F")
 
 
 def _path(variable: str) -> Path | None:

@@ -8,6 +8,7 @@ makes tombstones, and only when the source can be believed.
 from __future__ import annotations
 
 import os
+import stat
 import time
 from dataclasses import asdict, astuple, dataclass
 from itertools import islice
@@ -21,6 +22,7 @@ from ingestd_state.status import SourceStatus
 from .compare import Comparison, compare
 from .guard import judge, unusable
 from .ports import Fingerprint, Source
+from .watch.rules import steps
 from .watch.scan import probe_root, scan
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ class Reconciler:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
+        self._scanning: set[int] = set()
 
     def reconcile(
         self, source: WatchedSource, *, path: bytes = b"", accept_deletes: bool = False
@@ -81,7 +84,11 @@ class Reconciler:
         started = time.monotonic()
         findings = Findings()
         if not unusable(probe_root(source.root)):
-            self._scan(source, path, findings)
+            self._scanning.add(source.id)
+            try:
+                self._scan(source, path, findings)
+            finally:
+                self._scanning.discard(source.id)
         self._decide(source, findings, accept=accept_deletes, scanned=not path)
         if not path:
             self._record(source, findings, time.monotonic() - started)
@@ -95,7 +102,9 @@ class Reconciler:
             return findings
         for path in paths:
             self._look_at(source, path, findings)
-        self._decide(source, findings, accept=False, scanned=False)
+        # A scan has marked but a part of what is missing: how much it is, it knows at its end.
+        if source.id not in self._scanning:
+            self._decide(source, findings, accept=False, scanned=False)
         return findings
 
     def _look_at(self, source: WatchedSource, path: bytes, findings: Findings) -> None:
@@ -115,19 +124,19 @@ class Reconciler:
         self, source: WatchedSource, path: bytes, findings: Findings, *, priority: int = 0
     ) -> None:
         visited: set[bytes] = set()
-        unseen: list[bytes] = []
+        unseen: set[bytes] = set()
         for batch in _batches(scan(source.root, source.rules, below=path)):
             total = Comparison()
             with self._database.read() as connection:
                 for listing in batch:
                     visited.add(listing.directory)
-                    unseen += _unseen(source, listing)
+                    unseen.update(_unseen(source, listing))
                     total.add(compare(listing, _known(connection, source.id, listing, path)))
             self._apply(source, total, findings, priority)
         self._miss_directories(source, path, visited, unseen)
 
     def _miss_directories(
-        self, source: WatchedSource, path: bytes, visited: set[bytes], unseen: list[bytes]
+        self, source: WatchedSource, path: bytes, visited: set[bytes], unseen: set[bytes]
     ) -> None:
         """Mark what the table has in directories that the scan did not come to."""
         with self._database.read() as connection:
@@ -155,7 +164,12 @@ class Reconciler:
             changes.mark_found(connection, found.found)
             findings.changed += len(found.changed)
             for path, fingerprint in found.new:
-                if self._moved(connection, source, path, fingerprint, now):
+                known = documents.known_at(connection, source.id, path)
+                if known:  # somebody else recorded it since the comparison
+                    changes.mark_changed(
+                        connection, [row.id for row in known], now=now, priority=priority
+                    )
+                elif self._moved(connection, source, path, fingerprint, now):
                     findings.moved += 1
                 else:
                     changes.add(
@@ -186,7 +200,8 @@ class Reconciler:
                 there = None
             except OSError:
                 continue
-            if there is None or there.st_ino != fingerprint.inode:
+            # Where another file took its place, the document is that file's: its path is known.
+            if there is None or stat.S_ISDIR(there.st_mode):
                 changes.move(connection, old.id, path, now=now)
                 return True
         return False
@@ -232,7 +247,7 @@ class Reconciler:
         """Look once more for what seems gone: it may have come while the scan was elsewhere."""
         with self._database.read() as connection:
             for document in changes.missing(connection, source.id):
-                if next(scan(source.root, source.rules, below=document.path), None) is not None:
+                if _may_be_there(source, document.path):
                     with self._database.write() as writing:
                         changes.mark_found(writing, [document.id])
 
@@ -242,6 +257,13 @@ class Reconciler:
         with self._database.write() as connection:
             runs.add(connection, run)
         log.info("reconciled", **counts, seconds=round(seconds, 3))
+
+
+def _may_be_there(source: WatchedSource, path: bytes) -> bool:
+    """Whether a file of ours is at this path, or nobody can tell."""
+    listing = next(scan(source.root, source.rules, below=path), None)
+    # The listing of the path itself is that of a directory which took the file's place.
+    return listing is not None and (listing.unreadable is not None or listing.directory != path)
 
 
 def _unseen(source: WatchedSource, listing: Listing) -> list[bytes]:
@@ -284,8 +306,11 @@ def _is_below(path: bytes, top: bytes) -> bool:
     return not top or path == top or path.startswith(top + b"/")
 
 
-def _is_below_any(path: bytes, tops: list[bytes]) -> bool:
-    return any(_is_below(path, top) for top in tops)
+def _is_below_any(path: bytes, tops: set[bytes]) -> bool:
+    if not tops:
+        return False
+    # As many looks as the path is deep, however many tops there are.
+    return b"" in tops or any(step in tops for _, step in steps(path))
 
 
 def _text(path: bytes) -> str:

@@ -6,32 +6,68 @@ Start-up counts: a verb imports what it needs when it runs.
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
 from ingestd.errors import IngestdError
 
+from . import config as config_verb
+from . import doctor as doctor_verb
+from . import ls as ls_verb
+from . import query as query_verb
+from . import reindex as reindex_verb
 from . import run as run_verb
+from . import status as status_verb
+from . import version as version_verb
+from . import why as why_verb
 
 app = typer.Typer(
     name="ingestd",
     help="Keeps a Chroma collection of the text in your folders up to date, for RAG.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 unexpected, 2 usage, 3 some documents failed, 4 configuration, "
     "5 folder missing, 6 already running, 7 port busy, 8 model missing, 9 model mismatch, "
-    "10 Chroma, 11 state table, 12 not found, 13 foreign collection, 14 not running, 15 timeout.",
+    "10 Chroma, 11 state table, 12 not found, 13 foreign collection, 14 not running, 15 timeout, "
+    "16 watch limit.",
 )
-app.callback()(lambda: None)
+
+
+@app.callback(invoke_without_command=True)
+def ingestd(
+    context: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=version_verb.print_version,
+            is_eager=True,
+            help="Print the version, and end.",
+        ),
+    ] = False,
+) -> None:
+    """Keeps a Chroma collection of the text in your folders up to date, for RAG."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
 app.command("run")(run_verb.run)
+app.command("status")(status_verb.status)
+app.command("ls")(ls_verb.ls)
+app.command("why")(why_verb.why)
+app.command("query")(query_verb.query)
+app.command("reindex")(reindex_verb.reindex)
+app.add_typer(config_verb.app, name="config")
+app.command("doctor")(doctor_verb.doctor)
+app.command("version")(version_verb.version)
 
 
 def main() -> None:
     """Run the command line; every error of ours ends in its exit code and a hint."""
     try:
-        app()
+        app(prog_name="ingestd")
     except IngestdError as error:
         fail(error.message, error.hint, error.exit_code)
     except BrokenPipeError:

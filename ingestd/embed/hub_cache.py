@@ -90,13 +90,9 @@ def seed_hub_cache(spec: ModelSpec, *, root: Path | None = None) -> Path | None:
     for relative, blob in blobs.items():
         _place(spec.path / relative, folder / "blobs" / blob)
         _link(snapshot / relative, folder / "blobs" / blob)
-    if not (snapshot / _EMPTY).exists():
-        _write(snapshot / _EMPTY, "{}")
-    for name in _ABSENT:
-        if Path(name) not in blobs and not (folder / ".no_exist" / ours / name).exists():
-            _write(folder / ".no_exist" / ours / name, "")
-    if _commit_of(folder) is None:
-        _write(folder / "refs" / "main", ours)
+    _note_absent(folder, ours, blobs)
+    # Last: the name resolves only once everything is there.
+    _write(folder / "refs" / "main", ours)
     return snapshot
 
 
@@ -182,7 +178,16 @@ def _link(entry: Path, blob: Path) -> None:
         scratch.replace(entry)
 
 
+def _note_absent(folder: Path, commit: str, blobs: dict[Path, str]) -> None:
+    _write(folder / "snapshots" / commit / _EMPTY, "{}")
+    for name in _ABSENT:
+        if Path(name) not in blobs:
+            _write(folder / ".no_exist" / commit / name, "")
+
+
 def _write(path: Path, text: str) -> None:
+    if path.is_file() and path.read_bytes() == text.encode():
+        return
     with _scratch(path) as scratch:
         scratch.write_text(text, "ascii")
         scratch.replace(path)

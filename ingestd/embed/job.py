@@ -170,19 +170,24 @@ class EmbedJob:
             if not work.is_due(connection, now, ids):
                 return []
         with database.write() as connection:
-            return work.claim(connection, now, ids, self._parts.limits.batch_documents)
+            limits = self._parts.limits
+            return work.claim(
+                connection,
+                now,
+                ids,
+                limit=limits.batch_documents,
+                limit_bytes=limits.batch_bytes,
+            )
 
     def _prepare(self, documents: Sequence[Document]) -> list[Prepared]:
-        """Read documents until enough text is in hand; the rest of the batch waits."""
+        """Read documents; when a stop is asked for, the rest of the batch waits."""
         prepared: list[Prepared] = []
-        held = 0
         with self._parts.totals.stage("extract"):
             for document in documents:
-                entry = self._parts.preparer.prepare(document, self._sources[document.source_id])
-                prepared.append(entry)
-                held += entry.text_bytes
-                if held > self._parts.limits.batch_bytes or self._stopping:
+                if self._stopping:
                     break
+                source = self._sources[document.source_id]
+                prepared.append(self._parts.preparer.prepare(document, source))
         return prepared
 
     async def _write(self, ready: list[Prepared], tombstones: list[Document]) -> None:

@@ -72,14 +72,14 @@ class Recorder:
                 if entry.outcome is Outcome.SAME:
                     self._same(connection, entry, now)
                 elif entry.outcome is Outcome.SKIPPED:
-                    self._skipped(connection, entry)
+                    self._skipped(connection, entry, now)
                 elif entry.outcome is Outcome.FAILED:
                     self._failed(connection, entry, now)
                 elif entry.outcome is Outcome.BUSY:
-                    self._busy(connection, entry, now)
+                    attempts = entry.document.attempts + 1
+                    self._again(connection, entry, attempts=attempts, retry_at=now + BUSY_WAIT_S)
                 elif entry.outcome is Outcome.GONE:
-                    changes.mark_missing(connection, [entry.document.id], now=now)
-                    work.release(connection, [entry.document.id], retry_at=now + BUSY_WAIT_S)
+                    self._again(connection, entry, missing_since=now)
         for entry in entries:
             self._tell(entry)
 
@@ -99,18 +99,15 @@ class Recorder:
         log.info("drained", documents=documents, seconds=round(seconds, 2))
 
     def _same(self, connection: Connection, entry: Prepared, now: float) -> None:
-        # A file that was skipped stays skipped: its bytes are the same.
-        indexed = entry.document.chunk_count > 0
         work.finish(
             connection,
             entry.document.id,
-            DocumentStatus.INDEXED if indexed else DocumentStatus.SKIPPED,
+            DocumentStatus.INDEXED,
             learned=fingerprint_columns(entry),
-            reason="" if indexed else entry.reason,
-            recheck_at=recheck_at(entry, now) if indexed else None,
+            recheck_at=recheck_at(entry, now),
         )
 
-    def _skipped(self, connection: Connection, entry: Prepared) -> None:
+    def _skipped(self, connection: Connection, entry: Prepared, now: float) -> None:
         work.finish(
             connection,
             entry.document.id,
@@ -123,12 +120,14 @@ class Recorder:
                 "chunk_count": 0,
             },
             reason=entry.reason,
+            recheck_at=recheck_at(entry, now),
         )
 
     def _failed(self, connection: Connection, entry: Prepared, now: float) -> None:
         attempts = entry.document.attempts + 1
         dead = attempts >= self._limits.attempts
-        wait_s = min(self._limits.retry_s * 2 ** (attempts - 1), self._limits.retry_max_s)
+        doublings = min(attempts - 1, 64)
+        wait_s = min(self._limits.retry_s * 2**doublings, self._limits.retry_max_s)
         error = entry.error
         work.finish(
             connection,
@@ -144,17 +143,18 @@ class Recorder:
         )
 
     @staticmethod
-    def _busy(connection: Connection, entry: Prepared, now: float) -> None:
+    def _again(connection: Connection, entry: Prepared, **outcome: float) -> None:
+        """Have it wait as it did before; nothing is written when it was changed or moved since."""
+        kept = {
+            name: getattr(entry.document, name)
+            for name in ("attempts", "forced", "relabel", "priority")
+        }
         work.finish(
             connection,
             entry.document.id,
             DocumentStatus.PENDING,
             learned={},
-            attempts=entry.document.attempts + 1,
-            forced=entry.document.forced,
-            relabel=entry.document.relabel,
-            priority=entry.document.priority,
-            retry_at=now + BUSY_WAIT_S,
+            **{**kept, **outcome},
         )
 
     def _tell(self, entry: Prepared) -> None:

@@ -20,6 +20,7 @@ from ingestd.errors import (
 from ingestd.ports import Fingerprint
 
 from .extract import SkipDocument, extract
+from .extract.formats import format_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,11 +83,6 @@ class Prepared:
     started: float = field(default_factory=time.monotonic)
     read_s: float = 0.0
 
-    @property
-    def text_bytes(self) -> int:
-        """About how much memory its chunks hold."""
-        return sum(4 * len(chunk.text) for chunk in self.chunks)
-
     def failed(self, error: DocumentError) -> Prepared:
         """Turn this into a failure."""
         self.outcome, self.error, self.chunks = Outcome.FAILED, error, []
@@ -131,19 +127,28 @@ class Preparer:
         prepared.digest = hashlib.sha256(data).digest()
         age_s = self._clock() - prepared.fingerprint.mtime_ns / 1e9
         prepared.recheck = -RACY_S < age_s < RACY_S
-        if (
-            prepared.digest == document.digest
-            and document.pipeline == self._pipeline
-            and not document.forced
-        ):
+        if self._is_indexed(prepared):
             prepared.outcome = Outcome.SAME
-            prepared.reason = document.reason
             return
         extracted = extract(data, document.path)
         prepared.title, prepared.mime = extracted.title, extracted.mime
         prepared.chunks = list(self._chunker.chunks(extracted))
         if not prepared.chunks:
             prepared.outcome, prepared.reason = Outcome.SKIPPED, "no text"
+
+    def _is_indexed(self, prepared: Prepared) -> bool:
+        """Whether these bytes would give what is indexed; a file without chunks is read again."""
+        document = prepared.document
+        if (
+            prepared.digest != document.digest
+            or document.pipeline != self._pipeline
+            or document.forced
+            or not document.chunk_count
+        ):
+            return False
+        # Its name tells how a file is read.
+        named = format_of(document.path) if document.relabel else None
+        return not document.relabel or (named is not None and named.mime == document.mime)
 
     def _read(self, prepared: Prepared) -> bytes | None:
         """The bytes of the file; None when the outcome is settled without them."""
@@ -161,6 +166,8 @@ class Preparer:
                     raise SkipDocument("too big", f"{megabytes:.0f} MiB")
                 data = file.read(self._file_bytes + 1)
                 after = os.fstat(file.fileno())
+                if len(data) > self._file_bytes:
+                    raise SkipDocument("too big", "it grew while it was read")
         except (FileNotFoundError, NotADirectoryError):
             prepared.outcome = Outcome.GONE
             return None
@@ -178,9 +185,7 @@ class Preparer:
 
 
 def _inside(root: bytes, full: bytes) -> bool:
-    """Whether a path leads to a place within its source: a link may lead out of it."""
-    if not os.path.islink(full):  # noqa: PTH114 - bytes paths
-        return True
+    """Whether a path leads to a place within its source: a link on the way may lead out of it."""
     top = os.path.realpath(root)
     return os.path.realpath(full).startswith(top.rstrip(b"/") + b"/")
 

@@ -47,12 +47,14 @@ class Assignment:
         keep: chunks whose slot holds their text already; only their metadata is written.
         write: chunks to upsert, each with its slot.
         next_slot: the number of the next fresh slot.
+        borrows: some of its slots hold text of other documents until they are written.
     """
 
     document_id: str
     next_slot: int
     keep: list[tuple[str, Chunk]] = field(default_factory=list)
     write: list[tuple[str, Chunk]] = field(default_factory=list)
+    borrows: bool = False
 
     def rows(self) -> list[Slot]:
         """The rows of the state table between plan and live."""
@@ -85,6 +87,7 @@ def assign(wanted: Iterable[Wanted]) -> tuple[list[Assignment], list[Slot]]:
     for assignment, chunk in homeless:
         if pool:
             assignment.write.append((pool.popleft().slot, chunk))
+            assignment.borrows = True
         else:
             slot = f"{assignment.document_id}-{assignment.next_slot}"
             assignment.next_slot += 1

@@ -12,7 +12,7 @@ from ingestd_state import vectors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ingestd.ports import Embedder
+    from ingestd.ports import Embedder, Vectors
     from ingestd_state.engine import Database
 
     from .prepare import Prepared
@@ -90,24 +90,28 @@ class TextEmbedder:
     def _embed_window(
         self, window: Sequence[tuple[bytes, str]], contents: Sequence[Prepared]
     ) -> None:
-        try:
-            self._embed_texts(window)
-        except MemoryError:
-            raise
-        except Exception:  # noqa: BLE001 - one text may be poison: find out which
-            for digest, text in window:
-                try:
-                    self._embed_texts([(digest, text)])
-                except Exception as error:  # noqa: BLE001 - only its documents fail
-                    log.warning("embedding_failed", error=str(error))
-                    for entry in contents:
-                        if _needs(entry, {digest}):
-                            entry.failed(DocumentError(f"cannot be embedded: {error}"))
-
-    def _embed_texts(self, window: Sequence[tuple[bytes, str]]) -> None:
         if self._embedder is None:
             self._embedder = self._open()
-        rows = self._embedder.embed([text for _, text in window]).astype("<f4", copy=False)
+            log.info("model_opened", dimension=self._embedder.dimension)
+        try:
+            rows = self._embedder.embed([text for _, text in window])
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one text may be poison: only its documents fail
+            if len(window) > 1:
+                for single in window:
+                    self._embed_window([single], contents)
+                return
+            log.warning("embedding_failed", error=str(error))
+            for entry in contents:
+                if _needs(entry, {window[0][0]}):
+                    entry.failed(DocumentError(f"cannot be embedded: {error}"))
+            return
+        # Outside of the above: that the cache cannot be written is no document's failure.
+        self._keep(window, rows)
+
+    def _keep(self, window: Sequence[tuple[bytes, str]], rows: Vectors) -> None:
+        rows = rows.astype("<f4", copy=False)
         with self._cache.write() as connection:
             vectors.put(
                 connection,

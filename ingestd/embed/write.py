@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from ingestd.errors import StoreError
 from ingestd_state import chunks, vectors, work
 from ingestd_state.status import DocumentStatus
 
@@ -28,6 +29,8 @@ from .slots import Assignment, Wanted, assign
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from sqlalchemy import Connection
+
     from ingestd.ports import Chunk, Collection, Metadata
     from ingestd_state.chunks import Slot
     from ingestd_state.documents import Document
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
 
     from .prepare import Prepared
     from .totals import Totals
+
+    Placed = tuple[Prepared, str, Chunk]
+    """A chunk of a document, and the slot that it goes into."""
 
 T = TypeVar("T")
 
@@ -79,11 +85,13 @@ class Writer:
         collection = self._collection(name)
         assignments = self._plan(contents, leaving)
         by_id = {assignment.document_id: assignment for assignment in assignments}
+        # Those who take over another's slots come last: he is written by then.
+        contents = sorted(contents, key=lambda entry: by_id[entry.document.id].borrows)
         now = self._clock()
-        for prepared in contents:
-            assignment = by_id[prepared.document.id]
-            self._upsert(collection, prepared, assignment, now)
-            self._relabel_kept(collection, prepared, assignment, now)
+        self._upsert(collection, [(e, *c) for e in contents for c in by_id[e.document.id].write])
+        self._relabel_kept(
+            collection, [(e, *c) for e in contents for c in by_id[e.document.id].keep]
+        )
         self._make_live(contents, now)
         self.delete_doomed([document.id for document in leaving])
 
@@ -92,12 +100,14 @@ class Writer:
         with self._database.read() as connection:
             slots = chunks.of_documents(connection, [prepared.document.id for prepared in same])
         collection = self._collection(name)
-        for prepared in same:
-            values = labels(prepared.source, prepared.document.path, prepared.fingerprint.mtime_ns)
-            ids = [slot.slot for slot in slots[prepared.document.id]]
-            for part in _parts(ids):
-                collection.relabel(part, [values] * len(part))
-            self._totals.chunks["relabelled"] += len(ids)
+        written = [
+            (slot.slot, labels(entry.source, entry.document.path, entry.fingerprint.mtime_ns))
+            for entry in same
+            for slot in slots[entry.document.id]
+        ]
+        for part in _parts(written):
+            collection.relabel([slot for slot, _ in part], [values for _, values in part])
+        self._totals.chunks["relabelled"] += len(written)
 
     def delete_doomed(self, tombstones: Sequence[str] = ()) -> None:
         """Delete every doomed slot, and forget its row; then forget the tombstones."""
@@ -121,34 +131,41 @@ class Writer:
     def _plan(self, contents: Sequence[Prepared], leaving: Sequence[Document]) -> list[Assignment]:
         ids = [prepared.document.id for prepared in contents]
         with self._database.write() as connection:
-            slots = chunks.of_documents(connection, [*ids, *(entry.id for entry in leaving)])
-            assignments, doomed = assign(_wanted(contents, leaving, slots))
+            leaving = _still_leaving(connection, leaving)
+            everyone = [*ids, *(entry.id for entry in leaving)]
+            slots = chunks.of_documents(connection, everyone)
+            fresh = chunks.next_slots(connection, everyone)
+            assignments, doomed = assign(_wanted(contents, leaving, slots, fresh))
             for assignment in assignments:
-                chunks.plan(connection, assignment.rows())
-                chunks.set_next_slot(connection, assignment.document_id, assignment.next_slot)
+                rows = assignment.rows()
+                chunks.plan(connection, rows)
+                chunks.begin(
+                    connection,
+                    assignment.document_id,
+                    next_slot=assignment.next_slot,
+                    holds=len(rows),
+                )
             chunks.plan(connection, doomed)
         return assignments
 
-    def _upsert(
-        self, collection: Collection, prepared: Prepared, assignment: Assignment, now: float
-    ) -> None:
-        for part in _parts(assignment.write):
-            found = self._embeddings([chunk.digest for _, chunk in part], now)
+    def _upsert(self, collection: Collection, placed: Sequence[Placed]) -> None:
+        now = self._clock()
+        for part in _parts(placed):
+            found = self._embeddings([chunk.digest for _, _, chunk in part], now)
             collection.upsert(
-                [slot for slot, _ in part],
-                np.stack([found[chunk.digest] for _, chunk in part]),
-                [chunk.text for _, chunk in part],
-                [self._metadata(prepared, chunk, now) for _, chunk in part],
+                [slot for _, slot, _ in part],
+                np.stack([found[chunk.digest] for _, _, chunk in part]),
+                [chunk.text for _, _, chunk in part],
+                [self._metadata(prepared, chunk, now) for prepared, _, chunk in part],
             )
             self._totals.chunks["upserted"] += len(part)
 
-    def _relabel_kept(
-        self, collection: Collection, prepared: Prepared, assignment: Assignment, now: float
-    ) -> None:
-        for part in _parts(assignment.keep):
+    def _relabel_kept(self, collection: Collection, placed: Sequence[Placed]) -> None:
+        now = self._clock()
+        for part in _parts(placed):
             collection.relabel(
-                [slot for slot, _ in part],
-                [self._metadata(prepared, chunk, now) for _, chunk in part],
+                [slot for _, slot, _ in part],
+                [self._metadata(prepared, chunk, now) for prepared, _, chunk in part],
             )
             self._totals.chunks["relabelled"] += len(part)
 
@@ -157,6 +174,11 @@ class Writer:
     ) -> dict[bytes, np.ndarray[tuple[int], np.dtype[np.float32]]]:
         with self._cache.read() as connection:
             found = vectors.get(connection, self._model, digests)
+        if any(digest not in found for digest in digests):
+            raise StoreError(
+                "embeddings left the vectors cache before they were written",
+                hint="They are made again; raise limits.vectors_bytes if this repeats.",
+            )
         with self._cache.write() as connection:
             vectors.touch(connection, self._model, digests, now=now)
         return {digest: np.frombuffer(data, dtype="<f4") for digest, data in found.items()}
@@ -196,20 +218,35 @@ def recheck_at(prepared: Prepared, now: float) -> float | None:
     return now + RACY_S if prepared.recheck else None
 
 
+def _still_leaving(connection: Connection, leaving: Sequence[Document]) -> list[Document]:
+    """Without the tombstones whose file came back since they were taken in hand."""
+    tombstones = work.tombstones(connection, [document.id for document in leaving])
+    return [
+        document
+        for document in leaving
+        if document.status is not DocumentStatus.DELETED or document.id in tombstones
+    ]
+
+
 def _wanted(
-    contents: Sequence[Prepared], leaving: Sequence[Document], slots: dict[str, list[Slot]]
+    contents: Sequence[Prepared],
+    leaving: Sequence[Document],
+    slots: dict[str, list[Slot]],
+    fresh: dict[str, int],
 ) -> Iterator[Wanted]:
+    # The numbers are those of the table: since the documents were taken in hand, an attempt that
+    # the collection refused may have used some up.
     for prepared in contents:
         document = prepared.document
         yield Wanted(
             document.id,
-            document.next_slot,
+            fresh[document.id],
             prepared.chunks,
             slots[document.id],
             rewrite=document.forced,
         )
     for document in leaving:
-        yield Wanted(document.id, document.next_slot, (), slots[document.id])
+        yield Wanted(document.id, fresh[document.id], (), slots[document.id])
 
 
 def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -35,7 +35,7 @@ from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyEmitter
 from watchdog.observers.inotify_c import InotifyFD
 
-from ingestd.errors import IngestdError, SourceMissingError
+from ingestd.errors import IngestdError, SourceMissingError, WatchLimitError
 
 if TYPE_CHECKING:
     from watchdog.observers.inotify_c import (
@@ -58,17 +58,6 @@ _EVENTS: list[type[FileSystemEvent]] = [
     DirMovedEvent,
     DirDeletedEvent,
 ]
-
-
-class WatchLimitError(IngestdError):
-    """The kernel allows no more watches."""
-
-    exit_code = 16
-    code = "watch_limit"
-    hint = (
-        "Raise the sysctl settings fs.inotify.max_user_watches (one per directory) and "
-        'fs.inotify.max_user_instances (one per daemon), or use `watch = "poll"`.'
-    )
 
 
 def dirty_paths(event: FileSystemEvent, root: bytes) -> list[tuple[bytes, bool]]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, func, or_, select, update
+from sqlalchemy import case, func, select, update
 
 from .documents import below, select_where
-from .schema import documents
+from .parts import parts
+from .schema import chunks, documents
 from .status import DocumentStatus, sources_of
 
 if TYPE_CHECKING:
@@ -38,11 +39,20 @@ def _free_id(connection: Connection, source_name: str, path: bytes) -> str:
     for attempt in range(1_000):
         seed = b"\0".join((source_name.encode(), path, str(attempt).encode()))
         candidate = hashlib.sha256(seed).hexdigest()[:16]
-        taken = connection.execute(select(documents.c.id).where(documents.c.id == candidate))
-        if taken.one_or_none() is None:
+        if not _is_taken(connection, candidate):
             return candidate
     message = f"no free document id for {path!r}"
     raise RuntimeError(message)
+
+
+def _is_taken(connection: Connection, candidate: str) -> bool:
+    """Whether a document has this id, or had it and left a slot that another one took over."""
+    own = select(documents.c.id).where(documents.c.id == candidate)
+    # Digits at both ends, so that the range holds under any collation.
+    inherited = select(chunks.c.slot).where(
+        chunks.c.slot.between(f"{candidate}-0", f"{candidate}-9999999999")
+    )
+    return any(connection.execute(query.limit(1)).first() for query in (own, inherited))
 
 
 def add(
@@ -94,8 +104,6 @@ def mark_changed(
     forced: bool = False,
 ) -> None:
     """These files may have changed: take them up as soon as can be, whatever failed before."""
-    if not ids:
-        return
     values: dict[str, Any] = {
         "status": DocumentStatus.PENDING.value,
         "reason": "",
@@ -111,16 +119,13 @@ def mark_changed(
     }
     if forced:
         values["forced"] = True
-    connection.execute(
-        update(documents)
-        .where(
-            documents.c.id.in_(ids),
-            documents.c.status.in_(
-                [*sources_of(DocumentStatus.PENDING), DocumentStatus.PENDING.value]
-            ),
+    states = [*sources_of(DocumentStatus.PENDING), DocumentStatus.PENDING.value]
+    for part in parts(ids):
+        connection.execute(
+            update(documents)
+            .where(documents.c.id.in_(part), documents.c.status.in_(states))
+            .values(**values)
         )
-        .values(**values)
-    )
 
 
 def _first_seen(now: float) -> Any:
@@ -141,11 +146,11 @@ def move(connection: Connection, document_id: str, path: bytes, *, now: float) -
 
 def mark_missing(connection: Connection, ids: Sequence[str], *, now: float) -> None:
     """These files were not found; nothing is deleted yet."""
-    if ids:
+    for part in parts(ids):
         connection.execute(
             update(documents)
             .where(
-                documents.c.id.in_(ids),
+                documents.c.id.in_(part),
                 documents.c.status != DocumentStatus.DELETED.value,
                 documents.c.missing_since.is_(None),
             )
@@ -169,10 +174,10 @@ def mark_missing_below(connection: Connection, source_id: int, path: bytes, *, n
 
 def mark_found(connection: Connection, ids: Sequence[str]) -> None:
     """These files are there after all."""
-    if ids:
+    for part in parts(ids):
         connection.execute(
             update(documents)
-            .where(documents.c.id.in_(ids), documents.c.missing_since.is_not(None))
+            .where(documents.c.id.in_(part), documents.c.missing_since.is_not(None))
             .values(missing_since=None)
         )
 
@@ -220,12 +225,21 @@ def bury_missing(connection: Connection, source_id: int, *, now: float) -> int:
 
 
 def mark_outdated(connection: Connection, pipeline: str, *, now: float) -> int:
-    """Take up again what another version of the pipeline indexed; returns how many."""
+    """Take up again what another version of the pipeline indexed; returns how many.
+
+    Also what was given up since: chunks of the old version are still in the collection.
+    """
     result = connection.execute(
         update(documents)
         .where(
-            documents.c.status.in_([DocumentStatus.INDEXED.value, DocumentStatus.SKIPPED.value]),
-            or_(documents.c.pipeline.is_(None), documents.c.pipeline != pipeline),
+            documents.c.status.in_(
+                [
+                    DocumentStatus.INDEXED.value,
+                    DocumentStatus.SKIPPED.value,
+                    DocumentStatus.DEAD.value,
+                ]
+            ),
+            documents.c.pipeline != pipeline,
         )
         .values(status=DocumentStatus.PENDING.value, changed_at=now, priority=-1, attempts=0)
     )

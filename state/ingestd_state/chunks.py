@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select, update
 
+from .parts import parts
 from .schema import chunks, documents, sources
 from .status import ChunkStatus
 
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection
-
-VARIABLES = 500
-"""How many values go into one IN list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,9 @@ def of_documents(connection: Connection, ids: Sequence[str]) -> dict[str, list[S
     """The slots of each document, in order of their ordinals."""
     found: dict[str, list[Slot]] = {document_id: [] for document_id in ids}
     rows = connection.execute(
-        select(chunks).where(chunks.c.document_id.in_(ids)).order_by(chunks.c.ordinal)
+        select(chunks)
+        .where(chunks.c.document_id.in_(ids))
+        .order_by(chunks.c.ordinal, chunks.c.slot)
     )
     for row in rows:
         slot = Slot(
@@ -54,8 +54,7 @@ def of_documents(connection: Connection, ids: Sequence[str]) -> dict[str, list[S
 
 def plan(connection: Connection, slots: Sequence[Slot]) -> None:
     """Write the planned and doomed rows; a row of the same slot is replaced."""
-    for start in range(0, len(slots), VARIABLES):
-        part = slots[start : start + VARIABLES]
+    for part in parts(slots):
         connection.execute(delete(chunks).where(chunks.c.slot.in_([slot.slot for slot in part])))
         connection.execute(
             chunks.insert(),
@@ -74,11 +73,31 @@ def plan(connection: Connection, slots: Sequence[Slot]) -> None:
         )
 
 
-def set_next_slot(connection: Connection, document_id: str, number: int) -> None:
-    """Remember which number the document's next fresh slot gets."""
-    connection.execute(
-        update(documents).where(documents.c.id == document_id).values(next_slot=number)
+def next_slots(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
+    """The number that the next fresh slot of each document gets."""
+    rows = connection.execute(
+        select(documents.c.id, documents.c.next_slot).where(documents.c.id.in_(ids))
     )
+    return {row.id: row.next_slot for row in rows}
+
+
+def begin(connection: Connection, document_id: str, *, next_slot: int, holds: int) -> None:
+    """Remember that a document's slots are in motion.
+
+    Until the plan is carried out, nobody can say which bytes are indexed. So they are forgotten:
+    were the file put back as it was meanwhile, it would seem to need nothing.
+
+    Args:
+        connection: the write transaction of the plan.
+        document_id: the document.
+        next_slot: the number of its next fresh slot.
+        holds: how many slots it is to have; 0 leaves the count, which says that there is
+            something to delete.
+    """
+    values: dict[str, int | None] = {"next_slot": next_slot, "digest": None}
+    if holds:
+        values["chunk_count"] = holds
+    connection.execute(update(documents).where(documents.c.id == document_id).values(**values))
 
 
 def make_live(connection: Connection, ids: Sequence[str]) -> None:
@@ -100,12 +119,25 @@ def doom(connection: Connection, document_ids: Sequence[str]) -> None:
 
 
 def doomed(connection: Connection, limit: int) -> list[tuple[str, str]]:
-    """Slots to delete, each with the collection it is in."""
+    """Slots to delete, each with the collection it is in.
+
+    Those of a document that is not wholly written yet are left out: they hold what is left of its
+    old version, which stays searchable until the new one is in.
+    """
+    other = chunks.alias()
+    unwritten = (
+        select(other.c.slot)
+        .where(
+            other.c.document_id == chunks.c.document_id,
+            other.c.status == ChunkStatus.PLANNED.value,
+        )
+        .exists()
+    )
     rows = connection.execute(
         select(chunks.c.slot, sources.c.collection)
         .join(documents, documents.c.id == chunks.c.document_id)
         .join(sources, sources.c.id == documents.c.source_id)
-        .where(chunks.c.status == ChunkStatus.DOOMED.value)
+        .where(chunks.c.status == ChunkStatus.DOOMED.value, ~unwritten)
         .order_by(chunks.c.slot)
         .limit(limit)
     )
@@ -114,10 +146,10 @@ def doomed(connection: Connection, limit: int) -> list[tuple[str, str]]:
 
 def forget(connection: Connection, slots: Sequence[str]) -> None:
     """Remove the rows of deleted slots, unless somebody took one over meanwhile."""
-    for start in range(0, len(slots), VARIABLES):
+    for part in parts(slots):
         connection.execute(
             delete(chunks).where(
-                chunks.c.slot.in_(slots[start : start + VARIABLES]),
+                chunks.c.slot.in_(part),
                 chunks.c.status == ChunkStatus.DOOMED.value,
             )
         )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Row
 
 PAGE = 1_000
+STREAMED = {"yield_per": PAGE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def by_path(
     query = query.order_by(documents.c.source_id, documents.c.path)
     if limit is not None:
         query = query.limit(limit)
-    for row in connection.execution_options(yield_per=PAGE).execute(query):
+    for row in connection.execute(query, execution_options=STREAMED):
         yield document(row)
 
 
@@ -161,7 +162,7 @@ def directories(connection: Connection, source_id: int, path: bytes = b"") -> It
         .distinct()
         .order_by(documents.c.directory)
     )
-    for row in connection.execution_options(yield_per=PAGE).execute(query):
+    for row in connection.execute(query, execution_options=STREAMED):
         yield row.directory
 
 
@@ -182,10 +183,11 @@ def counts(connection: Connection) -> dict[str, int]:
 
 
 def oldest_pending(connection: Connection) -> float | None:
-    """When the oldest waiting change was seen, in Unix seconds."""
+    """When the oldest waiting change was seen, in Unix seconds; what is missing cannot be done."""
     oldest: float | None = connection.execute(
         select(func.min(documents.c.changed_at)).where(
-            documents.c.status.in_([DocumentStatus.PENDING.value, DocumentStatus.WORKING.value])
+            documents.c.status.in_([DocumentStatus.PENDING.value, DocumentStatus.WORKING.value]),
+            documents.c.missing_since.is_(None),
         )
     ).scalar_one()
     return oldest

@@ -39,14 +39,14 @@ class Database:
     """One database: read transactions, and write transactions one at a time."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
         self._thread_lock = threading.RLock()
-        self._lock_path = _lock_path(url)
         self._lock_fd: int | None = None
         try:
+            self.url = make_url(url).render_as_string(hide_password=True)
+            self._lock_path = _lock_path(url)
             self.engine = _engine(url)
         except Exception as error:
-            raise DatabaseError(f"cannot open {url}: {error}") from error
+            raise DatabaseError(f"cannot open the database: {error}") from error
         self._reader = self.engine.execution_options(read_only=True)
 
     @contextmanager
@@ -96,9 +96,12 @@ class Database:
             if self._lock_path is None:
                 yield
                 return
-            if self._lock_fd is None:
-                self._lock_fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+            try:
+                if self._lock_fd is None:
+                    self._lock_fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+                fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+            except OSError as error:
+                raise DatabaseError(f"{self._lock_path}: {error.strerror}") from error
             try:
                 yield
             finally:

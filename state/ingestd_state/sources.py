@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select, update
 
 from .schema import documents, sources
-from .status import SourceStatus
+from .status import DocumentStatus, SourceStatus, sources_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,8 +39,12 @@ def _source(row: Row[Any]) -> Source:
 
 
 def ensure(connection: Connection, name: str, path: bytes, collection: str, rules: str) -> Source:
-    """Find or make the source of this name, with this configuration."""
-    values = {"path": path, "collection": collection, "rules": rules}
+    """Find or make the source of this name, with this configuration.
+
+    When it writes to another collection than before, every chunk is written there; when its root
+    has another path, every chunk is labelled anew.
+    """
+    values: dict[str, Any] = {"path": path, "collection": collection, "rules": rules}
     found = connection.execute(select(sources).where(sources.c.name == name)).one_or_none()
     if found is None:
         connection.execute(
@@ -51,7 +55,22 @@ def ensure(connection: Connection, name: str, path: bytes, collection: str, rule
             values["status"] = SourceStatus.ONLINE.value
             values["reason"] = ""
         connection.execute(update(sources).where(sources.c.id == found.id).values(**values))
+        if found.collection != collection:
+            _take_up(connection, found.id, forced=True)
+        elif found.path != path:
+            _take_up(connection, found.id, relabel=True)
     return _source(connection.execute(select(sources).where(sources.c.name == name)).one())
+
+
+def _take_up(connection: Connection, source_id: int, **flags: bool) -> None:
+    """Have every document that may be in the collection taken up again."""
+    states = {*sources_of(DocumentStatus.PENDING), DocumentStatus.PENDING.value}
+    states -= {DocumentStatus.DELETED.value, DocumentStatus.SKIPPED.value}
+    connection.execute(
+        update(documents)
+        .where(documents.c.source_id == source_id, documents.c.status.in_(sorted(states)))
+        .values(status=DocumentStatus.PENDING.value, attempts=0, retry_at=None, **flags)
+    )
 
 
 def all_sources(connection: Connection) -> list[Source]:

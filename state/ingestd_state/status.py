@@ -60,10 +60,18 @@ ALLOWED: dict[DocumentStatus, frozenset[DocumentStatus]] = {
             DocumentStatus.DELETED,
         }
     ),
-    DocumentStatus.INDEXED: frozenset({DocumentStatus.PENDING, DocumentStatus.DELETED}),
-    DocumentStatus.FAILED: frozenset({DocumentStatus.PENDING, DocumentStatus.DELETED}),
+    # Straight to work: a second look at a file that was read when it was very fresh.
+    DocumentStatus.INDEXED: frozenset(
+        {DocumentStatus.PENDING, DocumentStatus.WORKING, DocumentStatus.DELETED}
+    ),
+    DocumentStatus.SKIPPED: frozenset(
+        {DocumentStatus.PENDING, DocumentStatus.WORKING, DocumentStatus.DELETED}
+    ),
+    # Straight to work: the next attempt.
+    DocumentStatus.FAILED: frozenset(
+        {DocumentStatus.PENDING, DocumentStatus.WORKING, DocumentStatus.DELETED}
+    ),
     DocumentStatus.DEAD: frozenset({DocumentStatus.PENDING, DocumentStatus.DELETED}),
-    DocumentStatus.SKIPPED: frozenset({DocumentStatus.PENDING, DocumentStatus.DELETED}),
     DocumentStatus.DELETED: frozenset({DocumentStatus.PENDING}),
 }
 """From each state, the states that may follow. ``deleted`` also ends by the row's removal."""

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select, tuple_, update
 
+from .parts import parts
 from .schema import vectors, vectors_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection
 
     from .engine import Database
 
-VARIABLES = 500
 ROW_OVERHEAD_BYTES = 120
 """What a row costs beside its embedding, for the bound."""
 
@@ -33,7 +33,7 @@ def missing(connection: Connection, model: str, digests: Iterable[bytes]) -> set
     """Which of these texts the model has not embedded yet."""
     wanted = list(dict.fromkeys(digests))
     absent = set(wanted)
-    for part in _parts(wanted):
+    for part in parts(wanted):
         rows = connection.execute(
             select(vectors.c.digest).where(vectors.c.model == model, vectors.c.digest.in_(part))
         )
@@ -44,7 +44,7 @@ def missing(connection: Connection, model: str, digests: Iterable[bytes]) -> set
 def get(connection: Connection, model: str, digests: Sequence[bytes]) -> dict[bytes, bytes]:
     """Embeddings as float32 bytes, little-endian, by digest; absent ones are left out."""
     found: dict[bytes, bytes] = {}
-    for part in _parts(list(dict.fromkeys(digests))):
+    for part in parts(list(dict.fromkeys(digests))):
         rows = connection.execute(
             select(vectors.c.digest, vectors.c.embedding).where(
                 vectors.c.model == model, vectors.c.digest.in_(part)
@@ -70,7 +70,7 @@ def put(
 
 def touch(connection: Connection, model: str, digests: Sequence[bytes], *, now: float) -> None:
     """These were used: they are the last to leave a full cache."""
-    for part in _parts(list(dict.fromkeys(digests))):
+    for part in parts(list(dict.fromkeys(digests))):
         connection.execute(
             update(vectors)
             .where(vectors.c.model == model, vectors.c.digest.in_(part))
@@ -93,17 +93,13 @@ def count(connection: Connection) -> int:
 
 def prune(connection: Connection, limit_bytes: int) -> int:
     """Remove the least recently used until the rest fits; returns how many went."""
-    number, total = size(connection)
-    if total <= limit_bytes or number == 0:
-        return 0
-    surplus = -(-(total - limit_bytes) * number // total)
-    oldest = select(vectors.c.digest, vectors.c.model).order_by(vectors.c.used_at).limit(surplus)
-    result = connection.execute(
-        delete(vectors).where(tuple_(vectors.c.digest, vectors.c.model).in_(oldest))
-    )
-    return result.rowcount
-
-
-def _parts(values: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    for start in range(0, len(values), VARIABLES):
-        yield values[start : start + VARIABLES]
+    key = (vectors.c.digest, vectors.c.model)
+    pruned = 0
+    while True:
+        number, total = size(connection)
+        if total <= limit_bytes or number == 0:
+            return pruned
+        # Exact where all embeddings are of one size; another round where they are not.
+        surplus = -(-(total - limit_bytes) * number // total)
+        oldest = select(*key).order_by(vectors.c.used_at, *key).limit(surplus)
+        pruned += connection.execute(delete(vectors).where(tuple_(*key).in_(oldest))).rowcount

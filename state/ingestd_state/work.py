@@ -11,7 +11,7 @@ from .schema import chunks, documents, sources
 from .status import DocumentStatus, SourceStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import ColumnElement, Connection
 
@@ -24,9 +24,16 @@ def _due(now: float, source_ids: Sequence[int]) -> ColumnElement[bool]:
             retry,
         ),
         and_(documents.c.status == DocumentStatus.FAILED.value, documents.c.retry_at <= now),
-        and_(documents.c.status == DocumentStatus.INDEXED.value, documents.c.recheck_at <= now),
+        and_(
+            documents.c.status.in_([DocumentStatus.INDEXED.value, DocumentStatus.SKIPPED.value]),
+            documents.c.recheck_at <= now,
+        ),
     )
-    return and_(documents.c.source_id.in_(source_ids), due)
+    # A file that is not there can wait until somebody sees it again, or its tombstone is made.
+    there = or_(
+        documents.c.missing_since.is_(None), documents.c.status == DocumentStatus.DELETED.value
+    )
+    return and_(documents.c.source_id.in_(source_ids), due, there)
 
 
 def recover(connection: Connection) -> int:
@@ -62,12 +69,24 @@ def next_time(connection: Connection) -> float | None:
 
 
 def claim(
-    connection: Connection, now: float, source_ids: Sequence[int], limit: int
+    connection: Connection,
+    now: float,
+    source_ids: Sequence[int],
+    *,
+    limit: int,
+    limit_bytes: int,
 ) -> list[Document]:
     """Take the most urgent documents in hand; tombstones come along as they are.
 
+    Args:
+        connection: a write transaction.
+        now: Unix seconds.
+        source_ids: the sources that this process serves.
+        limit: the most documents.
+        limit_bytes: the most bytes of files together; a larger file comes alone.
+
     Returns:
-        At most ``limit`` documents: status ``working``, or ``deleted`` for tombstones.
+        Documents with status ``working``, or ``deleted`` for tombstones.
     """
     rows = connection.execute(
         select(*COLUMNS)
@@ -75,7 +94,7 @@ def claim(
         .order_by(documents.c.priority.desc(), documents.c.changed_at, documents.c.id)
         .limit(limit)
     ).all()
-    taken = [document(row) for row in rows]
+    taken = list(_within(limit_bytes, (document(row) for row in rows)))
     ids = [entry.id for entry in taken if entry.status is not DocumentStatus.DELETED]
     if ids:
         connection.execute(
@@ -84,6 +103,16 @@ def claim(
             .values(status=DocumentStatus.WORKING.value, retry_at=None, recheck_at=None)
         )
     return taken
+
+
+def _within(limit_bytes: int, found: Iterable[Document]) -> Iterator[Document]:
+    held = 0
+    for entry in found:
+        size = 0 if entry.status is DocumentStatus.DELETED else entry.size or 0
+        if held and held + size > limit_bytes:
+            return
+        held += size
+        yield entry
 
 
 CLEARED: dict[str, Any] = {
@@ -147,6 +176,16 @@ def release(connection: Connection, ids: Sequence[str], *, retry_at: float | Non
         .where(documents.c.id.in_(ids), documents.c.status == DocumentStatus.DELETED.value)
         .values(retry_at=retry_at)
     )
+
+
+def tombstones(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Which of these are tombstones now."""
+    rows = connection.execute(
+        select(documents.c.id).where(
+            documents.c.id.in_(ids), documents.c.status == DocumentStatus.DELETED.value
+        )
+    )
+    return {row.id for row in rows}
 
 
 def forget(connection: Connection, ids: Sequence[str]) -> None:

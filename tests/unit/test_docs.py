@@ -9,7 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from ingestd.cli import app
 from ingestd.config import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,6 +84,13 @@ def test_configuration_in_the_readme_is_valid(tmp_path: Path) -> None:
         config.write_text(text, "utf-8")
         settings, _ = load(config=config, state_dir=tmp_path)
         assert [source.collection for source in settings.sources] == [None, "wiki"]
+
+
+def test_readme_lists_every_verb() -> None:
+    """The table of commands and the command line have the same verbs."""
+    table = (ROOT / "README.md").read_text("utf-8").split("## Commands", 1)[1].split("\n## ", 1)[0]
+    listed = {row.split()[0] for row in re.findall(r"^\| `ingestd ([^`]+)`", table, re.MULTILINE)}
+    assert listed == set(getattr(get_command(app), "commands", {}))
 
 
 def test_every_decision_is_listed() -> None:

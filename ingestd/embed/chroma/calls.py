@@ -1,8 +1,8 @@
-"""The one wrapper around calls to Chroma: bounded waits, retries, and one kind of error.
+"""The one wrapper around calls to Chroma: retries, an end to the waiting, and one kind of error.
 
-Chroma's client has no time limit and no retry, and speaks the errors of whatever lies below it. A
-call that raised may still have been carried out, so only calls that may be repeated go through
-here: upsert, update, delete, and reads.
+Chroma's client has no retry, and speaks the errors of whatever lies below it. A call that raised
+may still have been carried out, so only calls that may be repeated go through here: upsert,
+update, delete, and reads.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from tenacity import (
     retry_if_exception,
     stop_after_attempt,
     stop_when_event_set,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 from tenacity.nap import sleep_using_event
 
-from ingestd.errors import StoreError
+from ingestd.errors import IngestdError, StoreError
+
+from .verdict import Verdict, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +34,8 @@ T = TypeVar("T")
 
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 5.0
+SHOWN = 500
+"""Characters of an error that are shown: a proxy may answer with a page."""
 
 
 class RefusedError(StoreError):
@@ -40,14 +45,20 @@ class RefusedError(StoreError):
 
 
 class Caller:
-    """Calls Chroma with retries, until it answers, refuses, or the attempts are used up."""
+    """Calls Chroma with retries, until it answers, refuses, or the attempts are used up.
 
-    def __init__(self, attempts: int) -> None:
+    Args:
+        attempts: tries of one call, at least 1.
+        first_wait_s: wait after the first failed try; it doubles with each.
+    """
+
+    def __init__(self, attempts: int, *, first_wait_s: float = FIRST_WAIT_S) -> None:
         self._stop = threading.Event()
         self._retrying = Retrying(
-            retry=retry_if_exception(is_transient),
+            retry=retry_if_exception(lambda error: judge(error) is Verdict.AGAIN),
             stop=stop_after_attempt(attempts) | stop_when_event_set(self._stop),
-            wait=wait_exponential_jitter(initial=FIRST_WAIT_S, max=LONGEST_WAIT_S),
+            wait=wait_exponential(multiplier=first_wait_s, max=LONGEST_WAIT_S)
+            + wait_random(0, first_wait_s),
             sleep=sleep_using_event(self._stop),
             before_sleep=_tell,
             reraise=True,
@@ -58,37 +69,42 @@ class Caller:
 
         Args:
             what: the operation, for the log and the error.
-            function: does it.
+            function: does it. An `IngestdError` of its own passes as it is.
 
         Raises:
-            RefusedError: the request is wrong.
-            StoreError: no answer, after all attempts.
+            RefusedError: the request itself is wrong.
+            StoreError: no answer after all attempts, or one that no Chroma gives.
         """
         try:
             return self._retrying.copy()(_named(what, function))
-        except StoreError:
+        except IngestdError:
             raise
         except Exception as error:
-            text = f"{what}: {type(error).__name__}: {error}"
-            if is_transient(error):
-                raise StoreError(f"Chroma does not answer: {text}") from error
-            raise RefusedError(f"Chroma refuses: {text}") from error
+            raise _as_store_error(what, error) from error
 
     def stop(self) -> None:
-        """Wait no longer: the attempt in hand is the last."""
+        """Wait no longer: the attempt in hand, or the one next to come, is the last."""
         self._stop.set()
 
 
-def is_transient(error: BaseException) -> bool:
-    """Whether the same call may succeed later."""
-    import httpx  # noqa: PLC0415 - slow to import, and loaded with Chroma anyway
-    from chromadb import errors  # noqa: PLC0415 - the same
-
-    if isinstance(error, (httpx.TransportError, errors.InternalError, errors.RateLimitError)):
-        return True
-    if isinstance(error, httpx.HTTPStatusError):
-        return error.response.status_code >= 500  # noqa: PLR2004 - server errors
-    return isinstance(error, ValueError) and "Could not connect" in str(error)
+def _as_store_error(what: str, error: Exception) -> StoreError:
+    text = f"{what}: {_shown(error)}"
+    match judge(error):
+        case Verdict.AGAIN:
+            return StoreError(f"Chroma does not answer: {text}")
+        case Verdict.REFUSED:
+            return RefusedError(f"Chroma refuses: {text}")
+        case Verdict.DENIED:
+            return StoreError(
+                f"Chroma denies access: {text}",
+                hint="Check `store.token`, `store.token_header`, `store.tenant` and "
+                "`store.database`.",
+            )
+        case Verdict.BROKEN:
+            return StoreError(
+                f"no answer that a Chroma server gives: {text}",
+                hint="Look what listens at that address: another program, or a proxy.",
+            )
 
 
 def _named(what: str, function: Callable[[], T]) -> Callable[[], T]:
@@ -108,5 +124,10 @@ def _tell(state: RetryCallState) -> None:
         call=getattr(state.fn, "__name__", "?"),
         attempt=state.attempt_number,
         wait_s=round(state.next_action.sleep, 2) if state.next_action else 0,
-        error=f"{type(error).__name__}: {error}"[:300],
+        error=_shown(error),
     )
+
+
+def _shown(error: BaseException | None) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:SHOWN]

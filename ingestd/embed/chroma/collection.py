@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ingestd.errors import StoreError
 from ingestd.ports import Hit, Record
 
 from .calls import RefusedError
@@ -17,16 +18,27 @@ if TYPE_CHECKING:
 
 BATCH = 250
 """Slots a request: large ones block the server's readers, small ones waste round trips."""
+BATCH_CHARACTERS = 4_000_000
+"""Text of a request: the server takes 40 MiB, and a character is at most 6 bytes in JSON."""
 
 
 class ChromaCollection:
-    """One collection; its handle is fetched again when Chroma no longer knows it."""
+    """One collection; its handle is fetched again when Chroma no longer knows it.
+
+    Args:
+        name: the collection's name.
+        fetch: gets a handle; raises Chroma's ``NotFoundError`` when the collection is not there.
+        call: makes the calls.
+
+    Raises:
+        StoreError: it cannot be fetched.
+    """
 
     def __init__(self, name: str, fetch: Callable[[], Any], call: Caller) -> None:
         self.name = name
         self._fetch = fetch
         self._call = call
-        self._handle: Any = fetch()
+        self._handle: Any = call("get_collection", fetch)
 
     def upsert(
         self,
@@ -36,24 +48,24 @@ class ChromaCollection:
         metadatas: Sequence[Metadata],
     ) -> None:
         """Write slots whole, in batches; each batch is atomic."""
-        for part in _parts(len(ids)):
+        for part in _parts([len(text) for text in texts]):
             arguments = {
                 "ids": list(ids[part]),
                 "embeddings": embeddings[part],
                 "documents": list(texts[part]),
-                "metadatas": [dict(metadata) for metadata in metadatas[part]],
+                "metadatas": [_given(metadata) for metadata in metadatas[part]],
             }
             self._run("upsert", arguments)
 
     def relabel(self, ids: Sequence[str], metadatas: Sequence[Metadata]) -> None:
         """Write metadata only: the index is not touched."""
-        for part in _parts(len(ids)):
-            values = [dict(metadata) for metadata in metadatas[part]]
+        for part in _parts([0] * len(ids)):
+            values = [_given(metadata) for metadata in metadatas[part]]
             self._run("update", {"ids": list(ids[part]), "metadatas": values})
 
     def delete(self, ids: Sequence[str]) -> None:
         """Delete slots; absent ones are ignored."""
-        for part in _parts(len(ids)):
+        for part in _parts([0] * len(ids)):
             self._run("delete", {"ids": list(ids[part])})
 
     def count(self) -> int:
@@ -90,9 +102,9 @@ class ChromaCollection:
             strict=True,
         )
         return [
-            Hit(slot, float(distance), text or "", metadata)
+            Hit(slot, float(distance), text or "", metadata or {})
             for slot, distance, text, metadata in rows
-            if metadata is not None
+            if text is not None or metadata is not None
         ]
 
     def _run(self, method: str, arguments: dict[str, Any]) -> Any:
@@ -104,18 +116,44 @@ class ChromaCollection:
         try:
             return self._call(method, call)
         except RefusedError as error:
-            if not _is_stale(error):
+            if not is_missing(error):
                 raise
-        # The collection was made anew under its name: the old handle points to nothing.
-        self._handle = self._call("get_collection", self._fetch)
+        self._refetch()
         return self._call(method, call)
 
+    def _refetch(self) -> None:
+        """Get a new handle: the collection may have been made anew under its name."""
+        try:
+            self._handle = self._call("get_collection", self._fetch)
+        except RefusedError as error:
+            if not is_missing(error):
+                raise
+            # Not a refusal: no document is to blame, and all of them must wait.
+            raise StoreError(
+                f"the collection {self.name!r} is gone: somebody deleted it",
+                hint="Start ingestd again to make it anew, then `ingestd reindex --all`.",
+            ) from error
 
-def _parts(length: int) -> Iterator[slice]:
-    return (slice(start, start + BATCH) for start in range(0, length, BATCH))
 
-
-def _is_stale(error: RefusedError) -> bool:
+def is_missing(error: RefusedError) -> bool:
+    """Whether the refusal says that there is no such collection."""
     from chromadb.errors import NotFoundError  # noqa: PLC0415 - slow to import
 
     return isinstance(error.__cause__, NotFoundError)
+
+
+def _given(metadata: Metadata) -> dict[str, Any] | None:
+    """Metadata as Chroma takes it: it refuses an empty one."""
+    return dict(metadata) or None
+
+
+def _parts(lengths: Sequence[int]) -> Iterator[slice]:
+    """Cut into requests, by number of slots and by characters of text."""
+    start, held = 0, 0
+    for place, length in enumerate(lengths):
+        if place > start and (place - start == BATCH or held + length > BATCH_CHARACTERS):
+            yield slice(start, place)
+            start, held = place, 0
+        held += length
+    if start < len(lengths):
+        yield slice(start, len(lengths))

@@ -1,0 +1,146 @@
+"""Checks of what ingestd works with: libraries, model, locks, state table, port, store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ingestd.errors import NotFoundError, PortBusyError
+
+from . import output, table
+from .checks import Check, Finding
+from .version import version_of
+
+if TYPE_CHECKING:
+    from ingestd.config import Settings
+    from ingestd.location import Location
+
+LEAST_CHROMA = (1, 5, 9)
+CHROMA_LOCK = "chroma.lock"
+ANSWER_S = 3.0
+
+
+def chromadb(_settings: Settings, _location: Location) -> Iterator[Finding]:
+    """The Chroma library is of a version that ingestd knows."""
+    version = version_of("chromadb")
+    numbers = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+    if not LEAST_CHROMA <= numbers < (2,):
+        mend = 'pip install "chromadb>=1.5.9,<2"'
+        yield Finding("chromadb", "fail", version, mend)
+    else:
+        yield Finding("chromadb", "ok", version)
+
+
+def model(settings: Settings, location: Location) -> Iterator[Finding]:
+    """The model is there and whole, and its engine is ready."""
+    from ingestd.embed import model as models
+
+    spec = models.locate(settings.model.name)
+    digest = "" if spec.hashed else f", SHA-256 {spec.weights_sha256[:12]}…"
+    yield Finding("model", "ok", f"{spec.public_name}, {spec.dimension} dimensions{digest}")
+    if spec.hashed or settings.model.engine == "torch":
+        return
+    from ingestd.embed.engines.export import FORMAT, is_sound, unsupported
+
+    name = f"{spec.weights_sha256[:16]}-{spec.pooling}-v{FORMAT}"
+    if reason := unsupported(spec):
+        yield Finding("engine", "warn", f"torch: {reason}")
+    elif is_sound(location.cache_dir / "onnx" / name, spec):
+        version = version_of("onnxruntime")
+        yield Finding("engine", "ok", f"ONNX Runtime {version}, exported model is whole")
+    else:
+        yield Finding("engine", "warn", "the exported model is made at the next start, once")
+
+
+def state_table(_settings: Settings, location: Location) -> Iterator[Finding]:
+    """The state table opens, and is of this version."""
+    try:
+        with table.opened(location) as database, database.read() as connection:
+            from ingestd_state import documents, migrate
+
+            number = sum(documents.counts(connection).values())
+            revision = migrate.revision(connection)
+    except NotFoundError:
+        yield Finding("state table", "ok", "none yet: `ingestd run DIR` makes it")
+        return
+    found = f"{output.counted(number, 'document')}, schema {revision}"
+    yield Finding("state table", "ok", found)
+
+
+def locks(_settings: Settings, location: Location) -> Iterator[Finding]:
+    """Nobody is left over from a daemon that was killed."""
+    from ingestd.lock import holder
+
+    owner = table.running(location)
+    yield Finding("daemon", "ok", str(owner) if owner else "not running")
+    path = Path(os.path.realpath(location.chroma_dir)).with_name(CHROMA_LOCK)
+    if owner is None and holder(path) is not None:
+        pids = _holding(path)
+        mend = f"It ends by itself within seconds; else: kill {' '.join(map(str, pids))}"
+        message = "a Chroma process of a daemon that has ended still runs"
+        yield Finding("Chroma lock", "warn", message, mend if pids else "")
+
+
+def port(settings: Settings, location: Location) -> Iterator[Finding]:
+    """The port of the managed server is free, or ours."""
+    if settings.store.mode not in {None, "managed"}:
+        return
+    from ingestd.embed.chroma.server import check_port
+
+    host, number = settings.store.host, settings.store.port
+    owner = table.running(location)
+    if owner and owner.store_url == f"http://{host}:{number}":
+        yield Finding("port", "ok", f"{host}:{number} is the daemon's")
+        return
+    try:
+        check_port(host, number)
+    except PortBusyError as error:
+        mend = "ingestd run --port NUMBER, or `port` in [store]"
+        yield Finding("port", "fail", error.message, mend)
+    else:
+        yield Finding("port", "ok", f"{host}:{number} is free")
+
+
+def store(settings: Settings, location: Location) -> Iterator[Finding]:
+    """The store answers, where one should."""
+    owner = table.running(location)
+    url = owner.store_url if owner else ""
+    if settings.store.mode == "remote":
+        url = url or settings.store.url or ""
+    if not url:
+        return
+    import httpx
+
+    headers = {settings.store.token_header: settings.store.token} if settings.store.token else {}
+    try:
+        answer = httpx.get(
+            f"{url.rstrip('/')}/api/v2/heartbeat",
+            headers=headers,
+            timeout=ANSWER_S,
+            trust_env=False,
+        )
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        message = f"{output.masked(url)} does not answer: {type(error).__name__}"
+        mend = f"See {location.log_dir / 'chroma.log'}." if owner else "Start it."
+        yield Finding("store", "fail", message, mend)
+    else:
+        yield Finding("store", "ok", f"{output.masked(url)} answers")
+
+
+def _holding(path: Path) -> list[int]:
+    """The processes of this user that have a file open: who left a lock is not who keeps it."""
+    wanted = str(path)
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(str(entry.readlink()) == wanted for entry in (process / "fd").iterdir()):
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return sorted(set(found) - {os.getpid()})
+
+
+CHECKS: tuple[Check, ...] = (chromadb, model, state_table, locks, port, store)

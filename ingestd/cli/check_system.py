@@ -1,0 +1,180 @@
+"""Checks of the machine: Python, SQLite, disk space, the kernel's limits, the file systems."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ingestd.errors import NotFoundError
+from ingestd_state.status import SourceStatus
+
+from . import output, table
+from .checks import Check, Finding, Level
+
+if TYPE_CHECKING:
+    from ingestd.config import Settings
+    from ingestd.location import Location
+
+LEAST_PYTHON = (3, 11)
+SOUND_SQLITE = (3, 51, 3)
+LITTLE_SPACE = 1024**3
+NO_SPACE = 100 * 1024**2
+NEAR = 0.8
+USUAL_QUEUE = 16_384
+INOTIFY = Path("/proc/sys/fs/inotify")
+NO_EVENTS = ("nfs", "cifs", "smb", "fuse", "9p", "ceph", "afs", "lustre", "gpfs")
+LOCAL_FUSE = ("fuse.ext", "fuseblk")
+
+
+def python(_settings: Settings, _location: Location) -> Iterator[Finding]:
+    """The interpreter is one that ingestd supports."""
+    version = platform.python_version()
+    if sys.version_info < LEAST_PYTHON:
+        yield Finding("Python", "fail", version, "Install Python 3.11 or newer.")
+    else:
+        yield Finding("Python", "ok", version)
+
+
+def sqlite(_settings: Settings, _location: Location) -> Iterator[Finding]:
+    """SQLite is there; an old one is safe because writers take turns."""
+    version = sqlite3.sqlite_version
+    if sqlite3.sqlite_version_info < SOUND_SQLITE:
+        version += ", below 3.51.3: writers take turns by a lock file, as they must"
+    yield Finding("SQLite", "ok", version)
+
+
+def state_directory(_settings: Settings, location: Location) -> Iterator[Finding]:
+    """The state directory can be written, and has space left."""
+    directory = location.state_dir
+    nearest = next(path for path in (directory, *directory.parents) if path.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK) or not nearest.is_dir():
+        mend = "Give this user the right to write there, or name another with --state-dir."
+        yield Finding("state directory", "fail", f"{nearest} cannot be written", mend)
+        return
+    free = shutil.disk_usage(nearest).free
+    message = f"{directory}, {output.size(free)} free"
+    level: Level = "fail" if free < NO_SPACE else "warn" if free < LITTLE_SPACE else "ok"
+    mend = "" if level == "ok" else "Free some space."
+    yield Finding("state directory", level, message, mend)
+    if str(_type_of(nearest, _mounts())).startswith(("nfs", "cifs", "smb")):
+        mend = "Move it to a local disk: --state-dir."
+        yield Finding("state directory", "fail", "on a network: locks do not hold there", mend)
+
+
+def inotify(settings: Settings, location: Location) -> Iterator[Finding]:
+    """The kernel allows a watch for each directory of the sources."""
+    limit = _kernel("max_user_watches")
+    if limit is None:
+        yield Finding("inotify", "warn", "this system has none", "Rely on `watch.reconcile_s`.")
+        return
+    needed = sum(_directories(root) for root in _roots(settings, location).values())
+    message = f"{needed:,} directories, {limit:,} watches allowed"
+    wanted = 1 << max(19, (needed * 2).bit_length())
+    mend = f"sudo sysctl fs.inotify.max_user_watches={wanted}"
+    if needed > limit:
+        yield Finding("inotify watches", "fail", message, mend)
+    elif needed > NEAR * limit:
+        yield Finding("inotify watches", "warn", message, mend)
+    else:
+        yield Finding("inotify watches", "ok", message)
+    queue = _kernel("max_queued_events") or 0
+    if queue < USUAL_QUEUE:
+        mend = f"sudo sysctl fs.inotify.max_queued_events={USUAL_QUEUE}"
+        yield Finding("inotify queue", "warn", f"{queue:,} events", mend)
+    else:
+        yield Finding("inotify queue", "ok", f"{queue:,} events")
+
+
+def sources(settings: Settings, location: Location) -> Iterator[Finding]:
+    """Each source is there, can be read, and lies where events come from."""
+    mounts = _mounts()
+    for name, root in _roots(settings, location).items():
+        folder = Path(os.fsdecode(root))
+        shown = output.text(root)
+        label = f"source {name}"
+        if not folder.is_dir():
+            yield Finding(label, "warn", f"{shown} is not there", "Mount it; nothing was deleted.")
+        elif not os.access(folder, os.R_OK | os.X_OK):
+            yield Finding(label, "fail", f"{shown} cannot be read", "Give this user the right.")
+        else:
+            kind = _type_of(folder.resolve(), mounts)
+            remote = kind.startswith(NO_EVENTS) and not kind.startswith(LOCAL_FUSE)
+            if remote:
+                message = f"{shown} on {kind}: changes made elsewhere are seen at the next scan"
+                yield Finding(label, "warn", message, "Lower `watch.reconcile_s`.")
+            else:
+                yield Finding(label, "ok", f"{shown} on {kind or 'an unknown file system'}")
+
+
+def _roots(settings: Settings, location: Location) -> dict[str, bytes]:
+    """The folders of the configuration, and those of the last run, by name."""
+    folders = [source.path.expanduser().absolute() for source in settings.sources]
+    found = {str(folder): os.fsencode(folder) for folder in folders}
+    last = {name: root for name, root in _known(location).items() if root not in found.values()}
+    return found | last
+
+
+def _known(location: Location) -> dict[str, bytes]:
+    from ingestd_state import sources as rows
+
+    try:
+        with table.opened(location) as database, database.read() as connection:
+            return {
+                row.name: row.path
+                for row in rows.all_sources(connection)
+                if row.status is not SourceStatus.DETACHED
+            }
+    except NotFoundError:
+        return {}
+
+
+def _kernel(name: str) -> int | None:
+    try:
+        return int((INOTIFY / name).read_text("ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _directories(root: bytes) -> int:
+    """How many directories are at and below a root, links not followed."""
+    number, waiting = 0, [root]
+    while waiting:
+        number += 1
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                waiting += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except OSError:
+            continue
+    return number
+
+
+def _mounts() -> list[tuple[str, str]]:
+    """Mount points and their file system types, the longest first."""
+    try:
+        lines = Path("/proc/self/mounts").read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return []
+    found: list[tuple[str, str]] = []
+    for line in lines:
+        _device, point, kind, *_ = line.split(" ")
+        # The kernel writes a space as \040; of two mounts on one point, the later one shows.
+        plain = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), point)
+        found.insert(0, (plain, kind))
+    return sorted(found, key=lambda mount: -len(mount[0]))
+
+
+def _type_of(path: Path, mounts: list[tuple[str, str]]) -> str:
+    for point, kind in mounts:
+        if path.is_relative_to(point):
+            return kind
+    return ""
+
+
+CHECKS: tuple[Check, ...] = (python, sqlite, state_directory, inotify, sources)

@@ -1,0 +1,206 @@
+"""``ingestd query``: the chunks that answer a question best."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ingestd.errors import NotFoundError, StoreError
+
+from . import options, output, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ingestd.config import Settings
+    from ingestd.embed.chroma.store import Store
+    from ingestd.embed.model import ModelSpec
+    from ingestd.location import Location
+    from ingestd.ports import Collection, Hit, Vectors
+
+SNIPPET = 300
+"""Characters of a chunk that are shown."""
+LOCK_WAIT_S = 0.5
+
+
+def query(
+    question: Annotated[str, typer.Argument(metavar="TEXT", help="The question.")],
+    *,
+    number: Annotated[
+        int, typer.Option("--number", "-n", min=1, max=1_000, help="How many results.")
+    ] = 5,
+    source: Annotated[
+        str | None, typer.Option("--source", help="Only from the source of this name.")
+    ] = None,
+    config: options.Config = None,
+    state_dir: options.StateDir = None,
+    store: options.Store = None,
+    collection: options.Collection = None,
+    json: options.Json = False,
+    verbose: options.Verbose = 0,
+) -> None:
+    """Find the chunks that answer a question best."""
+    from ingestd import logs
+    from ingestd.config import load
+
+    overrides = {"store.mode": store, "store.collection": collection}
+    settings, location = load(config=config, state_dir=state_dir, overrides=overrides)
+    logs.configure("debug" if verbose else "error", settings.log.format)
+    names = [collection] if collection else _collections(location, settings, source)
+    hits = search(settings, location, question, names, number=number, source=source)
+    for rank, hit in enumerate(hits, start=1):
+        if json:
+            output.emit(_as_json(rank, hit))
+        else:
+            _print(rank, hit)
+    if not hits:
+        output.note("nothing found")
+
+
+def search(
+    settings: Settings,
+    location: Location,
+    question: str,
+    names: list[str],
+    *,
+    number: int,
+    source: str | None,
+) -> list[Hit]:
+    """The nearest chunks of these collections together, best first.
+
+    Raises:
+        NotFoundError: none of the collections is there.
+        StoreError: Chroma does not answer, or another process has its directory.
+    """
+    from ingestd.embed import model
+
+    with _opened(settings, location) as store:
+        found = [(name, store.existing(name)) for name in names]
+        there = [collection for _, collection in found if collection is not None]
+        if not there:
+            raise NotFoundError(
+                f"there is no collection {names[0]!r} yet", hint="`ingestd run DIR` makes it."
+            )
+        spec = model.locate(
+            settings.model.name,
+            query_prefix=settings.model.query_prefix,
+            document_prefix=settings.model.document_prefix,
+        )
+        vector = _embedding(settings, location, spec, question)
+        hits = [hit for one in there for hit in _nearest(one, vector, number, source)]
+    return sorted(hits, key=lambda hit: hit.distance)[:number]
+
+
+def _embedding(settings: Settings, location: Location, spec: ModelSpec, question: str) -> Vectors:
+    from ingestd.embed.engines import open_embedder
+
+    embedder = open_embedder(
+        spec,
+        cache_dir=location.cache_dir,
+        engine=settings.model.engine,
+        threads=settings.model.threads,
+    )
+    try:
+        return embedder.embed_query(question)
+    finally:
+        embedder.close()
+
+
+def _nearest(collection: Collection, vector: Vectors, number: int, source: str | None) -> list[Hit]:
+    """The nearest chunks; where one source is asked for, more are fetched until enough are its."""
+    if source is None:
+        return collection.query(vector, number)
+    limit, total = 4 * number, collection.count()
+    while True:
+        hits = collection.query(vector, max(1, min(limit, total)))
+        ours = [hit for hit in hits if hit.metadata.get("source_name") == source]
+        if len(ours) >= number or limit >= total:
+            return ours[:number]
+        limit *= 4
+
+
+def _collections(location: Location, settings: Settings, source: str | None) -> list[str]:
+    """The collections to search: that of the source, or all that the sources write to."""
+    if not table.exists(location):
+        return [settings.store.collection]
+    from ingestd_state import sources, work
+
+    with table.opened(location) as database, database.read() as connection:
+        if source is None:
+            return work.collections_of(connection) or [settings.store.collection]
+        for row in sources.all_sources(connection):
+            if row.name == source:
+                return [row.collection]
+    raise NotFoundError(
+        f"there is no source {source!r}", hint="`ingestd status` lists the sources."
+    )
+
+
+@contextmanager
+def _opened(settings: Settings, location: Location) -> Iterator[Store]:
+    """The store: that of the running daemon, else the one of the configuration."""
+    from ingestd.embed.chroma.store import open_embedded, open_http
+
+    owner = table.running(location)
+    mode = settings.store.mode
+    if mode == "remote":
+        store = open_http(settings.store, settings.store.url or "")
+    elif owner is not None and owner.store_url and mode != "embedded":
+        store = open_http(settings.store, owner.store_url)
+    elif owner is not None:
+        raise StoreError(
+            f"the Chroma data in {location.chroma_dir} is in use by {owner}",
+            hint="Ask again when it has ended.",
+        )
+    elif not location.chroma_dir.is_dir():
+        raise NotFoundError(
+            f"nothing is indexed in {location.state_dir}", hint="`ingestd run DIR` starts it."
+        )
+    else:
+        from ingestd.instance import lock_chroma
+
+        with lock_chroma(location, wait_s=LOCK_WAIT_S):
+            store = open_embedded(settings.store, location.chroma_dir)
+            try:
+                yield store
+            finally:
+                store.close()
+        return
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _as_json(rank: int, hit: Hit) -> dict[str, Any]:
+    return {
+        "type": "hit",
+        "rank": rank,
+        "score": round(1 - hit.distance, 6),
+        "id": hit.id,
+        "text": hit.text,
+        "metadata": dict(hit.metadata),
+    }
+
+
+def _print(rank: int, hit: Hit) -> None:
+    place = output.clean(str(hit.metadata.get("source") or hit.id))
+    headings = output.clean(str(hit.metadata.get("headings") or ""))
+    snippet = output.clean(" ".join(hit.text[: 4 * SNIPPET].split()))
+    if len(snippet) > SNIPPET:
+        snippet = snippet[:SNIPPET].rsplit(" ", 1)[0] + " …"
+    score = f"{1 - hit.distance:.3f}"
+    if not output.on_terminal():
+        typer.echo(f"{rank}  {score}  {place}{f'  {headings}' if headings else ''}\n   {snippet}\n")
+        return
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    console.print(Text.assemble((f"{rank}  {score}  ", "dim"), (place, "bold")))
+    if headings:
+        console.print(Padding(Text(headings, style="cyan"), (0, 0, 0, 3)))
+    console.print(Padding(Text(snippet), (0, 0, 1, 3)))

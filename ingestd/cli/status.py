@@ -1,0 +1,274 @@
+"""``ingestd status``: what is indexed, what waits, what failed, and who works on it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ingestd.errors import NotFoundError
+from ingestd.location import Location, locate
+
+from . import options, output, table
+
+if TYPE_CHECKING:
+    from ingestd.lock import Owner
+
+WATCH_S = 1.0
+LISTED = 10
+RUNS = 5
+
+
+def status(
+    *,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh each second.")] = False,
+    config: options.Config = None,
+    state_dir: options.StateDir = None,
+    json: options.Json = False,
+) -> None:
+    """Show what is indexed, what waits and what failed."""
+    location = locate(config=config, state_dir=state_dir)
+    if watch:
+        _watch(location, json=json)
+    else:
+        _print(snapshot(location), json=json)
+
+
+def snapshot(location: Location, now: float | None = None) -> dict[str, Any]:
+    """Everything that ``status`` tells, as ``docs/cli.md`` describes it."""
+    now = time.time() if now is None else now
+    owner = table.running(location)
+    found: dict[str, Any] = {
+        "type": "status",
+        "at": now,
+        "running": owner is not None,
+        "daemon": _daemon(owner) if owner else None,
+        "state_dir": str(location.state_dir),
+        "config_file": str(location.config_file) if location.config_file else None,
+        "sources": [],
+        "documents": {},
+        "chunks": {"live": 0},
+        "waiting": {"documents": 0, "oldest_s": None},
+        "failed": [],
+        "vectors": {"count": 0, "bytes": 0},
+        "runs": [],
+    }
+    try:
+        found |= _from_table(location, now)
+    except NotFoundError:
+        return found
+    found["vectors"] = _vectors(location)
+    return found
+
+
+def _daemon(owner: Owner) -> dict[str, Any]:
+    return {
+        "pid": owner.pid,
+        "host": owner.host,
+        "since": owner.since,
+        "verb": owner.verb,
+        "store_url": output.masked(owner.store_url) or None,
+        "sources": list(owner.sources),
+    }
+
+
+def _from_table(location: Location, now: float) -> dict[str, Any]:
+    with table.opened(location) as database:
+        from ingestd_state import chunks, documents, runs, sources
+        from ingestd_state.selection import LOST, Selection, walk
+        from ingestd_state.status import DocumentStatus
+
+        with database.read() as connection:
+            rows = sources.all_sources(connection)
+            counts = sources.counts(connection)
+            live = chunks.count_live(connection)
+            oldest = documents.oldest_pending(connection)
+            last_runs = runs.last(connection, RUNS)
+        lost = list(walk(database, Selection(statuses=LOST), limit=LISTED))
+    states = [state.value for state in DocumentStatus]
+    by_source = {row.id: {s: counts.get(row.id, {}).get(s, 0) for s in states} for row in rows}
+    totals = {state: sum(by[state] for by in by_source.values()) for state in states}
+    names = {row.id: row for row in rows}
+    return {
+        "sources": [
+            {
+                "name": row.name,
+                "path": output.text(row.path),
+                "collection": row.collection,
+                "status": row.status.value,
+                "reason": row.reason,
+                "last_scan_at": row.last_scan_at,
+                "documents": by_source[row.id],
+            }
+            for row in rows
+        ],
+        "documents": totals,
+        "chunks": {"live": live},
+        "waiting": {
+            "documents": totals["pending"] + totals["working"] + totals["deleted"],
+            "oldest_s": None if oldest is None else round(max(0.0, now - oldest), 1),
+        },
+        "failed": [
+            {
+                "source": names[entry.source_id].name,
+                "path": output.text(names[entry.source_id].path + b"/" + entry.path),
+                "status": entry.status.value,
+                "code": entry.error_code,
+                "error": entry.error_text,
+                "attempts": entry.attempts,
+                "retry_at": entry.retry_at,
+            }
+            for entry in lost
+        ],
+        "runs": [
+            {
+                "kind": run.kind,
+                "started_at": run.started_at,
+                "seconds": round(run.seconds, 3),
+                "outcome": run.outcome,
+                "counts": run.counts,
+            }
+            for run in last_runs
+        ],
+    }
+
+
+def _vectors(location: Location) -> dict[str, int]:
+    files = [location.state_dir / name for name in ("vectors.db", "vectors.db-wal")]
+    taken = sum(file.stat().st_size for file in files if file.exists())
+    if not taken:
+        return {"count": 0, "bytes": 0}
+    from ingestd_state import vectors
+    from ingestd_state.engine import Database, DatabaseError
+
+    cache = Database(location.vectors_url)
+    try:
+        with cache.read() as connection:
+            return {"count": vectors.count(connection), "bytes": taken}
+    except DatabaseError:  # a cache: being made, or about to be made anew
+        return {"count": 0, "bytes": taken}
+    finally:
+        cache.close()
+
+
+def _print(found: dict[str, Any], *, json: bool) -> None:
+    if json:
+        output.emit(found)
+    else:
+        page(found).show()
+
+
+def _watch(location: Location, *, json: bool) -> None:
+    try:
+        if json or not output.on_terminal():
+            while True:
+                _print(snapshot(location), json=json)
+                time.sleep(WATCH_S)
+        from rich.live import Live
+
+        with Live(page(snapshot(location)).rich(), auto_refresh=False, screen=True) as live:
+            while True:
+                time.sleep(WATCH_S)
+                live.update(page(snapshot(location)).rich(), refresh=True)
+    except KeyboardInterrupt:
+        return
+
+
+def page(found: dict[str, Any]) -> output.Page:
+    """The snapshot for people."""
+    result = output.Page()
+    waiting, oldest = found["waiting"], found["waiting"]["oldest_s"]
+    result.fields(
+        "",
+        [
+            ("daemon", _who(found)),
+            ("state", found["state_dir"]),
+            ("configuration", found["config_file"] or "none: built-in defaults"),
+            ("documents", _states(found["documents"])),
+            ("chunks", f"{found['chunks']['live']:,} live" if found["sources"] else ""),
+            (
+                "waiting",
+                (f"{output.counted(waiting['documents'], 'document')}" if found["sources"] else "")
+                + (f", the oldest for {output.ago(oldest)}" if oldest is not None else ""),
+            ),
+            ("vectors cache", _cached(found["vectors"])),
+            ("query", 'ingestd query "your question"' if found["sources"] else ""),
+            ("", _client(found)),
+            ("start", "" if found["sources"] or found["running"] else "ingestd run DIR"),
+        ],
+    )
+    _tables(result, found)
+    return result
+
+
+def _tables(result: output.Page, found: dict[str, Any]) -> None:
+    result.table(
+        "Sources",
+        ("name", "status", "documents", "last scan", "folder", "reason"),
+        [
+            (
+                source["name"],
+                source["status"],
+                _states(source["documents"]),
+                _since(source["last_scan_at"], found["at"]),
+                source["path"],
+                source["reason"],
+            )
+            for source in found["sources"]
+        ],
+    )
+    result.table(
+        f"Failed (the first {LISTED})" if len(found["failed"]) == LISTED else "Failed",
+        ("state", "tries", "path", "error"),
+        [
+            (entry["status"], str(entry["attempts"]), entry["path"], entry["error"])
+            for entry in found["failed"]
+        ],
+        numbers=[1],
+    )
+    result.table(
+        "Last runs",
+        ("run", "started", "seconds", "counts"),
+        [
+            (
+                run["kind"],
+                _since(run["started_at"], found["at"]),
+                f"{run['seconds']:.2f}",
+                ", ".join(f"{name} {value}" for name, value in run["counts"].items() if value),
+            )
+            for run in found["runs"]
+        ],
+        numbers=[2],
+    )
+
+
+def _who(found: dict[str, Any]) -> str:
+    daemon = found["daemon"]
+    if daemon is None:
+        return "not running"
+    where = f", Chroma at {daemon['store_url']}" if daemon["store_url"] else ""
+    since = f"since {output.when(daemon['since'])}" if daemon["since"] else "starting"
+    return f"`ingestd {daemon['verb']}`, process {daemon['pid']}, {since}{where}"
+
+
+def _states(documents: dict[str, int]) -> str:
+    shown = ", ".join(f"{number:,} {state}" for state, number in documents.items() if number)
+    return shown or "none"
+
+
+def _cached(vectors: dict[str, int]) -> str:
+    if not vectors["bytes"]:
+        return ""
+    return f"{output.counted(vectors['count'], 'vector')}, {output.size(vectors['bytes'])}"
+
+
+def _client(found: dict[str, Any]) -> str:
+    url = (found["daemon"] or {}).get("store_url")
+    if not url or not found["sources"]:
+        return ""
+    return f"any Chroma client: {url}, collection {found['sources'][0]['collection']}"
+
+
+def _since(moment: float | None, now: float) -> str:
+    return "never" if moment is None else f"{output.ago(now - moment)} ago"

@@ -1,0 +1,65 @@
+"""Does it find the page? Real documents, the real model, real questions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from daemon import ingestd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CORPUS = Path(__file__).parents[1] / "corpus" / "fastapi-docs" / "en"
+
+QUESTIONS = {
+    "How do I declare a path parameter with a type?": "tutorial/path-params.md",
+    "How can a browser on another origin call my API?": "tutorial/cors.md",
+    "How do I send an email after the response was returned?": "tutorial/background-tasks.md",
+    "How do I receive an uploaded file?": "tutorial/request-files.md",
+    "How do I return a different HTTP status code than 200?": "tutorial/response-status-code.md",
+    "How can I split my application into several files?": "tutorial/bigger-applications.md",
+    "How do I run code once before the application starts to take requests?": "advanced/events.md",
+    "How do I log in users with a password and JSON web tokens?": "tutorial/security/oauth2-jwt.md",
+    "How do I put my app into a container image?": "deployment/docker.md",
+    "How do I keep a two-way connection open with a web page?": "advanced/websockets.md",
+}
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The English documentation, indexed with the packaged model."""
+    place = tmp_path_factory.mktemp("retrieval") / "state"
+    done = ingestd("run", CORPUS, "--once", "--json", "--state-dir", place, model="")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["documents"]["failed"] == 0
+    assert report["documents"]["indexed"] == report["documents"]["seen"]
+    yield place
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_the_right_page_is_among_the_first_five(state: Path) -> None:
+    """At least eight of ten questions find their page within five results."""
+    missed = []
+    for question, page in QUESTIONS.items():
+        done = ingestd("query", question, "--json", "-n", "5", "--state-dir", state, model="")
+        assert done.returncode == 0, done.stderr
+        if page not in done.stdout:
+            missed.append(question)
+    assert len(missed) <= 2, missed
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_a_second_run_embeds_nothing_and_loads_no_model(state: Path) -> None:
+    """Nothing changed: nothing is read, embedded or written, and the model stays closed."""
+    done = ingestd("run", CORPUS, "--once", "--json", "--state-dir", state, model="")
+    report = json.loads(done.stdout)
+    assert report["chunks"]["embedded"] == 0
+    assert report["chunks"]["upserted"] == 0
+    assert report["documents"]["unchanged"] == report["documents"]["seen"]
+    assert "model_opened" not in done.stderr
