@@ -9,6 +9,7 @@ from ingestd.compare import compare
 from ingestd.guard import unusable
 from ingestd.watch.scan import Listing, probe_root, scan
 from ingestd_state import documents
+from ingestd_state.status import DocumentStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from ingestd_state.engine import Database
 
     from .places import Place
+
+WAITING = {DocumentStatus.PENDING.value, DocumentStatus.WORKING.value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +71,12 @@ def _in_listing(database: Database, place: Place, listing: Listing) -> Iterator[
             else documents.known_in(connection, place.source.id, listing.directory)
         )
     found = compare(listing, rows)
-    paths = {row.id: row.path for row in rows}
+    known = {row.id: row for row in rows}
     yield from (Difference("new", path) for path, _ in found.new)
-    yield from (Difference("changed", paths[one]) for one in found.changed)
-    yield from (Difference("gone", paths[one]) for one in found.missing)
+    for one in found.changed:
+        if known[one].status not in WAITING:  # those are known to have changed
+            yield Difference("changed", known[one].path)
+    yield from (Difference("gone", known[one].path) for one in found.missing)
 
 
 def _unseen(listing: Listing) -> list[bytes]:

@@ -80,7 +80,8 @@ def walk(
 
 def count(connection: Connection, selection: Selection) -> int:
     """How many there are."""
-    return connection.execute(select(func.count()).where(selection.where())).scalar_one()
+    query = select(func.count()).select_from(documents).where(selection.where())
+    return connection.execute(query).scalar_one()
 
 
 def mark_again(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ingestd.cli import effective, sample
 from ingestd.config import Settings, load
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TEXT = """\
 state_url = "postgresql://me:hunter2@db/x"

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +14,9 @@ from ingestd.reconcile import Reconciler
 from ingestd.roots import known_sources
 from ingestd_state import migrate, sources
 from ingestd_state.engine import Database
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEAVY = {
     "alembic",

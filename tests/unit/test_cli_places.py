@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from ingestd.cli.places import Place, find, outermost, place_of
 from ingestd_state.sources import Source
 from ingestd_state.status import SourceStatus
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def source(number: int, root: Path, status: SourceStatus = SourceStatus.ONLINE) -> Source:

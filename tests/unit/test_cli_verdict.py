@@ -6,7 +6,7 @@ import json
 import os
 import socket
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,10 +14,14 @@ from ingestd.cli import verdict
 from ingestd.reconcile import Reconciler
 from ingestd.roots import known_sources, rules_of
 from ingestd_state import documents, migrate, sources
-from ingestd_state.documents import Document
 from ingestd_state.engine import Database
 from ingestd_state.sources import Source
 from ingestd_state.status import DocumentStatus, SourceStatus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ingestd_state.documents import Document
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from ingestd.errors import PortBusyError
 LISTENING = "0A"
 """State of a listening socket in ``/proc/net/tcp``."""
 PROC = Path("/proc")
+TABLES = frozenset({"tcp", "tcp6"})
 
 
 def check_port(host: str, port: int) -> None:
@@ -31,23 +32,23 @@ def check_port(host: str, port: int) -> None:
 def listens(pid: int, port: int) -> bool:
     """Whether a process listens on a port; True where the system does not tell."""
     try:
-        sockets = _listening(pid, port)
         files = list((PROC / str(pid) / "fd").iterdir())
+        tables = [table for table in (PROC / str(pid) / "net").iterdir() if table.name in TABLES]
+        sockets = _listening(tables, port)
     except OSError:
         return True
     return any(_target(file) in sockets for file in files)
 
 
-def _listening(pid: int, port: int) -> set[str]:
-    """The sockets that listen on a port in the network of a process, as its file table names them.
+def _listening(tables: list[Path], port: int) -> set[str]:
+    """The sockets that listen on a port, as the file table of their process names them.
 
     The columns are those of proc(5): local address as hexadecimal ``address:port``, state, and in
     the tenth place the inode.
     """
     found = set()
-    for table in ("tcp", "tcp6"):
-        lines = (PROC / str(pid) / "net" / table).read_text("ascii").splitlines()[1:]
-        for line in lines:
+    for table in tables:
+        for line in table.read_text("ascii").splitlines()[1:]:
             columns = line.split()
             local, state, inode = columns[1], columns[3], columns[9]
             if state == LISTENING and int(local.rpartition(":")[2], 16) == port:

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -16,9 +15,6 @@ from ingestd.errors import IngestdError, StoreError
 
 from .listen import check_port, listens
 from .plan import ServerPlan, open_log, server_config, server_environment
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["ManagedServer", "ServerPlan", "check_port"]
 
@@ -72,8 +68,7 @@ class ManagedServer:
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
             keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await keeper
+            await asyncio.wait([keeper])
         await self._end()
 
     async def _end(self) -> None:

@@ -1,0 +1,249 @@
+"""The queue: what is due, in which order, and how attempts end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import update
+
+from ingestd_state import changes, chunks, documents, sources, work
+from ingestd_state.chunks import Slot
+from ingestd_state.schema import documents as table
+from ingestd_state.status import ALLOWED, ChunkStatus, DocumentStatus, SourceStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
+    from ingestd_state.documents import Document
+    from ingestd_state.engine import Database
+
+NOW = 1_000.0
+S = DocumentStatus
+
+
+@pytest.fixture
+def connection(database: Database) -> Iterator[Connection]:
+    """A write transaction on a table with one source, of id 1."""
+    with database.write() as connection:
+        assert sources.ensure(connection, "docs", b"/docs", "ingestd", "{}").id == 1
+        yield connection
+
+
+def make(connection: Connection, path: bytes, status: S = S.PENDING, **values: object) -> str:
+    """A document in a status."""
+    size = values.pop("size", 10)
+    key = changes.add(connection, (1, "docs"), path, (1, 2, size, 4, 5), now=NOW)  # type: ignore[arg-type]
+    values["status"] = status.value
+    connection.execute(update(table).where(table.c.id == key).values(**values))
+    return key
+
+
+def read(connection: Connection, key: str) -> Document:
+    """The document."""
+    found = documents.by_id(connection, key)
+    assert found is not None
+    return found
+
+
+def claim(connection: Connection, now: float = NOW, limit: int = 100) -> list[bytes]:
+    """Take documents in hand; their paths."""
+    taken = work.claim(connection, now, [1], limit=limit, limit_bytes=1 << 40)
+    return [entry.path for entry in taken]
+
+
+def test_due_order_is_priority_then_age(connection: Connection) -> None:
+    """The most urgent come first, and among equals the one that waits longest."""
+    make(connection, b"late", changed_at=NOW - 1)
+    make(connection, b"early", changed_at=NOW - 9)
+    make(connection, b"backfill", changed_at=NOW - 99, priority=-1)
+    make(connection, b"person", changed_at=NOW, priority=changes.INTERACTIVE)
+    assert claim(connection, limit=3) == [b"person", b"early", b"late"]
+    assert claim(connection) == [b"backfill"]
+
+
+@pytest.mark.parametrize(
+    ("status", "values", "due"),
+    [
+        (S.PENDING, {}, True),
+        (S.PENDING, {"retry_at": NOW}, True),
+        (S.PENDING, {"retry_at": NOW + 1}, False),
+        (S.PENDING, {"missing_since": NOW - 5}, False),
+        (S.WORKING, {}, False),
+        (S.INDEXED, {}, False),
+        (S.INDEXED, {"recheck_at": NOW}, True),
+        (S.INDEXED, {"recheck_at": NOW + 1}, False),
+        (S.INDEXED, {"recheck_at": NOW, "missing_since": NOW}, False),
+        (S.SKIPPED, {}, False),
+        (S.SKIPPED, {"recheck_at": NOW}, True),
+        (S.FAILED, {}, False),
+        (S.FAILED, {"retry_at": NOW}, True),
+        (S.FAILED, {"retry_at": NOW + 1}, False),
+        (S.DEAD, {}, False),
+        (S.DEAD, {"retry_at": NOW}, False),
+        (S.DELETED, {}, True),
+        (S.DELETED, {"missing_since": NOW - 5}, True),
+        (S.DELETED, {"retry_at": NOW + 1}, False),
+    ],
+)
+def test_what_is_due(
+    connection: Connection, status: S, values: dict[str, object], *, due: bool
+) -> None:
+    """Each status is due at its own time; the three questions about it agree."""
+    make(connection, b"a", status, **values)
+    assert work.is_due(connection, NOW, [1]) is due
+    assert work.count_due(connection, NOW, [1]) == int(due)
+    assert claim(connection) == ([b"a"] if due else [])
+
+
+def test_other_sources_are_left_alone(connection: Connection) -> None:
+    """A process claims only what belongs to the sources that it serves."""
+    other = sources.ensure(connection, "other", b"/other", "ingestd", "{}").id
+    changes.add(connection, (other, "other"), b"x", (1, 2, 3, 4, 5), now=NOW)
+    assert not work.is_due(connection, NOW, [1])
+    assert claim(connection) == []
+    assert work.claim(connection, NOW, [], limit=9, limit_bytes=9) == []
+
+
+def test_a_claim_takes_in_hand_once(connection: Connection) -> None:
+    """What is in hand is not due; a tombstone comes along as it is."""
+    key, stone = make(connection, b"a"), make(connection, b"b", S.DELETED)
+    taken = work.claim(connection, NOW, [1], limit=9, limit_bytes=1 << 40)
+    assert {entry.id for entry in taken} == {key, stone}
+    assert read(connection, key).status is S.WORKING
+    assert read(connection, stone).status is S.DELETED
+    assert claim(connection) == [b"b"]
+
+
+def test_a_claim_is_an_allowed_transition(connection: Connection) -> None:
+    """Only from a status that may go to `working` is a document taken in hand."""
+    for status in S:
+        make(connection, status.encode(), status, retry_at=NOW, recheck_at=NOW)
+    taken = work.claim(connection, NOW, [1], limit=99, limit_bytes=1 << 40)
+    alive = {S(entry.path.decode()) for entry in taken} - {S.DELETED}
+    assert alive == {status for status in S if S.WORKING in ALLOWED[status]}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "limit_bytes", "count"),
+    [
+        ([10, 10, 10], 20, 2),
+        ([100, 10], 20, 1),
+        ([10, 100], 20, 1),
+        ([0, 0, 5], 1, 3),
+        ([10, 10, 10], 1, 1),
+    ],
+)
+def test_a_claim_is_bounded_in_bytes(
+    connection: Connection, sizes: list[int], limit_bytes: int, count: int
+) -> None:
+    """Files come while they fit together; the first one comes whatever its size."""
+    for number, size in enumerate(sizes):
+        make(connection, b"%d" % number, size=size, changed_at=NOW + number)
+    taken = work.claim(connection, NOW, [1], limit=9, limit_bytes=limit_bytes)
+    assert [entry.path for entry in taken] == [b"%d" % number for number in range(count)]
+
+
+def test_finish_clears_what_is_over(connection: Connection) -> None:
+    """A finished document has no wish, failure or wait left, and what was learned is written."""
+    make(
+        connection,
+        b"a",
+        forced=True,
+        relabel=True,
+        attempts=3,
+        error_code="x",
+        error_text="y",
+        reason="z",
+        priority=9,
+    )
+    (taken,) = work.claim(connection, NOW, [1], limit=1, limit_bytes=1)
+    learned = {"digest": b"d" * 32}
+    assert work.finish(connection, taken.id, S.INDEXED, learned=learned, recheck_at=NOW + 2)
+    found = read(connection, taken.id)
+    assert found.status is S.INDEXED
+    assert (found.digest, found.recheck_at) == (b"d" * 32, NOW + 2)
+    assert not (found.forced or found.relabel or found.attempts or found.priority)
+    assert (found.error_code, found.error_text, found.reason) == ("", "", "")
+
+
+def test_finish_does_not_overwrite_a_change_seen_meanwhile(connection: Connection) -> None:
+    """A document that changed while it was in hand stays due; only what was learned is written."""
+    key = make(connection, b"a")
+    claim(connection)
+    changes.mark_changed(connection, [key], now=NOW + 1, forced=True)
+    assert not work.finish(connection, key, S.INDEXED, learned={"size": 99}, recheck_at=NOW + 9)
+    found = read(connection, key)
+    assert found.status is S.PENDING
+    assert (found.size, found.forced, found.recheck_at) == (99, True, None)
+    assert claim(connection, NOW + 1) == [b"a"]
+
+
+def test_finish_does_not_overwrite_a_move_or_a_deletion(connection: Connection) -> None:
+    """A move keeps its wish to be relabelled, and a tombstone stays one."""
+    moved, buried = make(connection, b"moved"), make(connection, b"buried")
+    claim(connection)
+    changes.move(connection, moved, b"elsewhere", now=NOW)
+    changes.mark_missing(connection, [buried], now=NOW)
+    changes.bury_missing(connection, 1, now=NOW)
+    for key in (moved, buried):
+        assert not work.finish(connection, key, S.INDEXED, learned={})
+    assert (read(connection, moved).status, read(connection, moved).relabel) == (S.PENDING, True)
+    assert read(connection, buried).status is S.DELETED
+
+
+def test_release_gives_back(connection: Connection) -> None:
+    """What is released is due again, at once or later; what changed meanwhile is due at once."""
+    now, later, changed = (make(connection, name) for name in (b"now", b"later", b"changed"))
+    stone = make(connection, b"stone", S.DELETED)
+    claim(connection)
+    changes.mark_changed(connection, [changed], now=NOW)
+    work.release(connection, [])
+    work.release(connection, [now])
+    work.release(connection, [later, changed, stone], retry_at=NOW + 60)
+    assert set(claim(connection)) == {b"now", b"changed"}
+    assert set(claim(connection, NOW + 60)) == {b"later", b"stone"}
+
+
+def test_recover_gives_back_what_a_dead_process_had(connection: Connection) -> None:
+    """What was in hand when the process died is due again."""
+    make(connection, b"a")
+    make(connection, b"b", S.INDEXED)
+    claim(connection)
+    assert work.recover(connection) == 1
+    assert work.recover(connection) == 0
+    assert claim(connection) == [b"a"]
+
+
+def test_the_next_time_is_the_earliest(connection: Connection) -> None:
+    """Retries and second looks are waited for; without any there is nothing to wait for."""
+    assert work.next_time(connection) is None
+    make(connection, b"a", S.FAILED, retry_at=NOW + 9)
+    make(connection, b"b", S.INDEXED, recheck_at=NOW + 2)
+    assert work.next_time(connection) == NOW + 2
+
+
+def test_a_tombstone_is_forgotten_when_its_slots_are_gone(connection: Connection) -> None:
+    """The row goes last: not while it has slots, and not when the file came back."""
+    bare, holding, back = (
+        make(connection, name, S.DELETED) for name in (b"bare", b"holding", b"back")
+    )
+    slot = Slot(f"{holding}-0", holding, 0, 0, 1, b"d" * 32, ChunkStatus.DOOMED)
+    chunks.plan(connection, [slot])
+    changes.mark_changed(connection, [back], now=NOW)
+    assert work.tombstones(connection, [bare, holding, back]) == {bare, holding}
+    work.forget(connection, [])
+    work.forget(connection, [bare, holding, back])
+    assert documents.by_id(connection, bare) is None
+    assert read(connection, holding).status is S.DELETED
+    assert read(connection, back).status is S.PENDING
+
+
+def test_collections_are_those_of_attached_sources(connection: Connection) -> None:
+    """A source that is no longer configured asks for no collection."""
+    other = sources.ensure(connection, "other", b"/other", "second", "{}").id
+    assert work.collections_of(connection) == ["ingestd", "second"]
+    sources.set_status(connection, other, SourceStatus.DETACHED, "")
+    assert work.collections_of(connection) == ["ingestd"]
