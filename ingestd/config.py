@@ -174,6 +174,22 @@ class Settings(BaseSettings):
         return (env_settings, init_settings)
 
 
+class _Gathered(Settings):
+    """Settings whose values are gathered already: the environment is not asked again."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - given by the base class
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is handed in."""
+        return (init_settings,)
+
+
 def load(
     *,
     config: Path | None = None,
@@ -215,7 +231,7 @@ def _overridden(settings: Settings, changed: Mapping[str, Any]) -> Settings:
         for table in tables:
             target = target[table]
         target[key] = value
-    return Settings.model_validate(values)
+    return _Gathered(**values)
 
 
 def explain(error: ValidationError, where: str) -> str:

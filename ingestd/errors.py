@@ -32,7 +32,10 @@ class PartialError(IngestdError):
 
     exit_code = 3
     code = "partial"
-    hint = "`ingestd ls --status failed` lists them; `ingestd reindex --failed` tries again."
+    hint = (
+        "`ingestd ls --status failed --status dead` lists them; "
+        "`ingestd reindex --failed` tries again."
+    )
 
 
 class ConfigError(IngestdError):
@@ -150,6 +153,7 @@ class DocumentError(IngestdError):
 
     exit_code = 3
     code = "document"
+    hint = "`ingestd why PATH` tells more; `ingestd reindex PATH` tries again."
 
 
 class UnreadableError(DocumentError):

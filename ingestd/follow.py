@@ -149,7 +149,7 @@ class Follower:
         try:
             await asyncio.to_thread(self.start)
         except IngestdError as error:  # the next check tries again; the reconcile goes on
-            log.error("watcher_not_replaced", error=str(error), hint=error.hint)
+            log.warning("watcher_not_replaced", error=str(error), hint=error.hint)
         self._on_distrust(set(self._sources))
 
     async def _sings(self) -> bool:

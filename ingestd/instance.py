@@ -96,7 +96,7 @@ async def open_instance(
     """
     async with AsyncExitStack() as stack:
         url = _store_url(settings, mode)
-        roots = tuple(str(source.path) for source in settings.sources)
+        roots = tuple(str(source.path.expanduser().absolute()) for source in settings.sources)
         instance_lock = take_lock(location, lock.Owner.me(verb, store_url=url, sources=roots))
         stack.callback(instance_lock.release)
         database, cache = await asyncio.to_thread(open_state, location)

@@ -13,7 +13,7 @@ from ingestd_state.schema import documents as table
 from ingestd_state.status import DocumentStatus
 
 from .reconcile import Findings
-from .service import PROGRESS_S, count_due, maintain
+from .service import PROGRESS_S, count_due, look_for_gone, maintain
 
 if TYPE_CHECKING:
     from .instance import Instance
@@ -44,7 +44,7 @@ async def run_once(instance: Instance, stop: Stop, reporter: Reporter) -> dict[s
             findings.add(found)
         scan_s = time.monotonic() - started
         while not stop.event.is_set() and await instance.job.drain():
-            await _look_for_gone(instance)
+            await look_for_gone(instance)
     finally:
         for task in (progress, watch):
             task.cancel()
@@ -67,13 +67,6 @@ async def _progress(instance: Instance, reporter: Reporter) -> None:
 async def _stop_job(instance: Instance, stop: Stop) -> None:
     await stop.event.wait()
     instance.job.stop()
-
-
-async def _look_for_gone(instance: Instance) -> None:
-    gone, instance.job.gone = instance.job.gone, {}
-    for source in instance.sources.values():
-        if source.id in gone:
-            await asyncio.to_thread(instance.reconciler.look, source, gone[source.id])
 
 
 def _report(instance: Instance, findings: Findings, seconds: dict[str, float]) -> dict[str, Any]:

@@ -192,7 +192,9 @@ class Reconciler:
     ) -> bool:
         """Whether this new path is a known file under a new name; then it is recorded as such."""
         for old in documents.with_inode(connection, fingerprint.device, fingerprint.inode):
-            if old.source_id != source.id:
+            # The inode of a deleted file soon serves another one; a rename keeps size and mtime.
+            same = (old.size, old.mtime_ns) == (fingerprint.size, fingerprint.mtime_ns)
+            if old.source_id != source.id or not same:
                 continue
             try:
                 there = os.lstat(os.path.join(source.root, old.path))

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ingestd_state import sources
 from ingestd_state.status import SourceStatus
@@ -70,6 +70,28 @@ def known_sources(database: Database) -> dict[str, WatchedSource]:
         for row in rows
         if row.status is not SourceStatus.DETACHED
     }
+
+
+def configured_as(database: Database) -> list[dict[str, Any]]:
+    """The sources as the last run left them, as a configuration would name them."""
+    with database.read() as connection:
+        rows = sources.all_sources(connection)
+    found = []
+    for row in rows:
+        if row.status is SourceStatus.DETACHED:
+            continue
+        rules = json.loads(row.rules)
+        found.append(
+            {
+                "path": Path(os.fsdecode(row.path)),
+                "name": row.name,
+                "collection": row.collection,
+                "include": tuple(rules.get("include", ())),
+                "exclude": tuple(rules.get("exclude", ())),
+                "builtin_excludes": rules.get("defaults", True),
+            }
+        )
+    return found
 
 
 def rules_of(row: sources.Source) -> Rules:

@@ -140,7 +140,8 @@ class Service:
                 await self._instance.job.drain()
             except StoreError:
                 continue  # told by the job, which rests; what was in hand is due again
-            await self._look_for_gone()
+            if await look_for_gone(self._instance):
+                self._due.set()
             self._tell_ready()
 
     def _tell_ready(self) -> None:
@@ -148,15 +149,6 @@ class Service:
             self._caught_up = True
             self._reporter.ready(self._instance)
             log.info("ready", sources=sorted(self._instance.sources))
-
-    async def _look_for_gone(self) -> None:
-        """Have the paths looked at that were gone when the job came to read them."""
-        gone, self._instance.job.gone = self._instance.job.gone, {}
-        for source in self._instance.sources.values():
-            if source.id in gone:
-                paths = gone[source.id]
-                await asyncio.to_thread(self._instance.reconciler.look, source, paths)
-                self._due.set()
 
     async def _reconcile_loop(self) -> None:
         while True:
@@ -195,6 +187,15 @@ class Service:
         for task in tasks:
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await task
+
+
+async def look_for_gone(instance: Instance) -> bool:
+    """Have the paths looked at that were gone when the job came to read them."""
+    gone, instance.job.gone = instance.job.gone, {}
+    for source in instance.sources.values():
+        if source.id in gone:
+            await asyncio.to_thread(instance.reconciler.look, source, gone[source.id])
+    return bool(gone)
 
 
 def count_due(instance: Instance) -> int:

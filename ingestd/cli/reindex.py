@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -147,12 +146,13 @@ def _do_here(
 
     from ingestd import logs
     from ingestd.config import load
+    from ingestd.roots import configured_as
 
     overrides: dict[str, Any] = {"store.mode": store}
     settings, _ = load(config=config, state_dir=location.state_dir, overrides=overrides)
     if not settings.sources:
         with table.opened(location) as database:
-            overrides["sources"] = sources_of(database)
+            overrides["sources"] = configured_as(database)
         settings, location = load(config=config, state_dir=location.state_dir, overrides=overrides)
     level = "debug" if verbose else "warning"
     logs.configure(level, settings.log.format)
@@ -194,28 +194,6 @@ async def _run(
             hint="The next `ingestd run` or `ingestd reindex` goes on.",
         )
     return marked, report, failed
-
-
-def sources_of(database: Database) -> list[dict[str, Any]]:
-    """The sources of the last run, as a configuration would name them."""
-    import os
-
-    from . import again
-
-    found = []
-    for place in again.everywhere(database):
-        rules = jsonlib.loads(place.source.rules)
-        found.append(
-            {
-                "path": Path(os.fsdecode(place.source.path)),
-                "name": place.source.name,
-                "collection": place.source.collection,
-                "include": tuple(rules.get("include", ())),
-                "exclude": tuple(rules.get("exclude", ())),
-                "builtin_excludes": rules.get("defaults", True),
-            }
-        )
-    return found
 
 
 def _say(wish: Wish, marked: Marked, what: str) -> None:

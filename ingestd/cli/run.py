@@ -65,8 +65,8 @@ def run(
         from .summary import print_report
 
         print_report(report)
-    if report["documents"]["failed"]:
-        raise PartialError(f"{report['documents']['failed']} documents failed")
+    if failed := report["documents"]["failed"]:
+        raise PartialError(f"{failed} document{'s' if failed > 1 else ''} failed")
 
 
 async def _run(

@@ -11,6 +11,7 @@ from ingestd.errors import NotFoundError
 from ingestd.location import Location, locate
 
 from . import options, output, table
+from .status_page import page
 
 if TYPE_CHECKING:
     from ingestd.lock import Owner
@@ -173,102 +174,3 @@ def _watch(location: Location, *, json: bool) -> None:
                 live.update(page(snapshot(location)).rich(), refresh=True)
     except KeyboardInterrupt:
         return
-
-
-def page(found: dict[str, Any]) -> output.Page:
-    """The snapshot for people."""
-    result = output.Page()
-    waiting, oldest = found["waiting"], found["waiting"]["oldest_s"]
-    result.fields(
-        "",
-        [
-            ("daemon", _who(found)),
-            ("state", found["state_dir"]),
-            ("configuration", found["config_file"] or "none: built-in defaults"),
-            ("documents", _states(found["documents"])),
-            ("chunks", f"{found['chunks']['live']:,} live" if found["sources"] else ""),
-            (
-                "waiting",
-                (f"{output.counted(waiting['documents'], 'document')}" if found["sources"] else "")
-                + (f", the oldest for {output.ago(oldest)}" if oldest is not None else ""),
-            ),
-            ("vectors cache", _cached(found["vectors"])),
-            ("query", 'ingestd query "your question"' if found["sources"] else ""),
-            ("", _client(found)),
-            ("start", "" if found["sources"] or found["running"] else "ingestd run DIR"),
-        ],
-    )
-    _tables(result, found)
-    return result
-
-
-def _tables(result: output.Page, found: dict[str, Any]) -> None:
-    result.table(
-        "Sources",
-        ("name", "status", "documents", "last scan", "folder", "reason"),
-        [
-            (
-                source["name"],
-                source["status"],
-                _states(source["documents"]),
-                _since(source["last_scan_at"], found["at"]),
-                source["path"],
-                source["reason"],
-            )
-            for source in found["sources"]
-        ],
-    )
-    result.table(
-        f"Failed (the first {LISTED})" if len(found["failed"]) == LISTED else "Failed",
-        ("state", "tries", "path", "error"),
-        [
-            (entry["status"], str(entry["attempts"]), entry["path"], entry["error"])
-            for entry in found["failed"]
-        ],
-        numbers=[1],
-    )
-    result.table(
-        "Last runs",
-        ("run", "started", "seconds", "counts"),
-        [
-            (
-                run["kind"],
-                _since(run["started_at"], found["at"]),
-                f"{run['seconds']:.2f}",
-                ", ".join(f"{name} {value}" for name, value in run["counts"].items() if value),
-            )
-            for run in found["runs"]
-        ],
-        numbers=[2],
-    )
-
-
-def _who(found: dict[str, Any]) -> str:
-    daemon = found["daemon"]
-    if daemon is None:
-        return "not running"
-    where = f", Chroma at {daemon['store_url']}" if daemon["store_url"] else ""
-    since = f"since {output.when(daemon['since'])}" if daemon["since"] else "starting"
-    return f"`ingestd {daemon['verb']}`, process {daemon['pid']}, {since}{where}"
-
-
-def _states(documents: dict[str, int]) -> str:
-    shown = ", ".join(f"{number:,} {state}" for state, number in documents.items() if number)
-    return shown or "none"
-
-
-def _cached(vectors: dict[str, int]) -> str:
-    if not vectors["bytes"]:
-        return ""
-    return f"{output.counted(vectors['count'], 'vector')}, {output.size(vectors['bytes'])}"
-
-
-def _client(found: dict[str, Any]) -> str:
-    url = (found["daemon"] or {}).get("store_url")
-    if not url or not found["sources"]:
-        return ""
-    return f"any Chroma client: {url}, collection {found['sources'][0]['collection']}"
-
-
-def _since(moment: float | None, now: float) -> str:
-    return "never" if moment is None else f"{output.ago(now - moment)} ago"

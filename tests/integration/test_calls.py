@@ -78,7 +78,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.act is not None:
             self.server.act(self)
             return
-        if self.path.endswith("/auth/identity"):
+        if self.path.endswith("/pre-flight-checks"):
+            self.answer(200, {"max_batch_size": 5461})
+        elif self.path.endswith("/auth/identity"):
             self.answer(200, {"user_id": "", "tenant": "default_tenant", "databases": []})
         elif "/collections/docs" in self.path:
             self.answer(200, COLLECTION)
@@ -116,7 +118,7 @@ def server() -> Iterator[FakeChroma]:
 def store(server: FakeChroma) -> Iterator[Store]:
     """A store on that server; the server's record is empty."""
     opened = open_http(SETTINGS, server.url)
-    opened.collection("docs", SPEC, None)
+    write(opened)  # the first also asks how much a request may hold
     server.seen.clear()
     yield opened
     opened.close()
@@ -177,6 +179,14 @@ def within(limit_s: float) -> Iterator[None]:
     started = time.monotonic()
     yield
     assert time.monotonic() - started < limit_s
+
+
+def wait_until(condition: Callable[[], bool], limit_s: float = 10) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 @pytest.mark.parametrize("act", TRANSIENT.values(), ids=TRANSIENT.keys())
@@ -297,9 +307,7 @@ def test_a_stop_ends_the_waiting(
 
     thread = threading.Thread(target=attempt)
     thread.start()
-    while server.upserts < 2:
-        assert thread.is_alive()
-        time.sleep(0.005)
+    wait_until(lambda: server.upserts >= 2)
     with within(2):
         store.call.stop()
         thread.join()
@@ -331,7 +339,7 @@ def test_what_a_remote_server_is_sent(server: FakeChroma) -> None:
         tenant="acme",
         database="docs",
         token="s3cret",  # noqa: S106 - of no server
-        token_header="authorization",
+        token_header="authorization",  # noqa: S106 - a header
         attempts=1,
     )
     store = open_http(settings, settings.url or "")
@@ -378,16 +386,13 @@ def test_connections_are_kept_and_given_back(server: FakeChroma) -> None:
         opened.append(request)
         handle(request, client)
 
-    server.process_request = counted  # type: ignore[method-assign]
+    server.process_request = counted  # type: ignore[assignment]
     store = open_http(SETTINGS, server.url)
     for _ in range(5):
         write(store)
     assert len(opened) == 1
     store.close()
-    deadline = time.monotonic() + 5
-    while opened[0].fileno() != -1:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    wait_until(lambda: opened[0].fileno() == -1)
 
 
 @pytest.mark.parametrize(

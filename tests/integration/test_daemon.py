@@ -113,9 +113,7 @@ def test_a_new_ignore_file_takes_documents_out(daemon: Daemon) -> None:
 def test_reindex_from_another_process_is_taken_up_within_two_seconds(daemon: Daemon) -> None:
     """A command writes its wish into the state table; the daemon's tick finds it there."""
     before = len(daemon.events("document_indexed"))
-    done = ingestd(
-        *("reindex", daemon.folder / "folder0" / "6.md", "--state-dir", daemon.state)
-    )
+    done = ingestd(*("reindex", daemon.folder / "folder0" / "6.md", "--state-dir", daemon.state))
     assert done.returncode == 0, done.stderr
     eventually(lambda: len(daemon.events("document_indexed")) > before, 2.5)
 
@@ -148,6 +146,30 @@ def test_sigterm_ends_daemon_and_server_and_frees_the_locks(tmp_path: Path) -> N
         assert not server.is_running()
         assert holder(tmp_path / "state" / "ingestd.lock") is None
         assert holder(tmp_path / "state" / "chroma.lock") is None
+
+
+def test_a_second_signal_ends_the_daemon_at_once(tmp_path: Path) -> None:
+    """Who asks twice does not want to wait; the server still ends by itself, in its own time."""
+    write(tmp_path / "docs" / "a.md", "One.")
+    with Daemon(tmp_path / "docs", tmp_path / "state") as running:
+        server = psutil.Process(running.process.pid).children()[0]
+        server.suspend()  # a server that hangs: the first signal waits for it
+        running.process.send_signal(signal.SIGTERM)
+        eventually(lambda: running.events("stopping"), 5)
+        started = time.monotonic()
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(5) == -signal.SIGTERM
+        assert time.monotonic() - started < 1
+        server.resume()
+        eventually(lambda: not server.is_running() or server.status() == "zombie", 15)
+
+
+def test_ctrl_c_ends_like_sigterm(tmp_path: Path) -> None:
+    """SIGINT is a stop too, and the exit status says so."""
+    write(tmp_path / "docs" / "a.md", "One.")
+    with Daemon(tmp_path / "docs", tmp_path / "state") as running:
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(15) == -signal.SIGINT
 
 
 def test_a_killed_daemon_takes_its_server_along_and_starts_again(tmp_path: Path) -> None:

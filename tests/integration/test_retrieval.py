@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from daemon import ingestd
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "fastapi-docs" / "en"
 
@@ -29,7 +25,7 @@ QUESTIONS = {
 
 
 @pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The English documentation, indexed with the packaged model."""
     place = tmp_path_factory.mktemp("retrieval") / "state"
     done = ingestd("run", CORPUS, "--once", "--json", "--state-dir", place, model="")
@@ -37,7 +33,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     report = json.loads(done.stdout)
     assert report["documents"]["failed"] == 0
     assert report["documents"]["indexed"] == report["documents"]["seen"]
-    yield place
+    return place
 
 
 @pytest.mark.model

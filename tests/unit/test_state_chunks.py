@@ -55,7 +55,7 @@ def test_slots_come_in_order_of_their_ordinals(connection: Connection) -> None:
 
 
 def test_a_plan_replaces_the_row_of_its_slot(connection: Connection) -> None:
-    """A slot that another document takes over is then that document's, and no longer the first's."""
+    """A slot that another document takes over belongs to that one alone."""
     giver, taker = make(connection, b"a", LIVE, LIVE), make(connection, b"b")
     chunks.plan(connection, [Slot(f"{giver}-1", taker, 0, 5, 9, b"e" * 32, PLANNED)])
     found = chunks.of_documents(connection, [giver, taker])

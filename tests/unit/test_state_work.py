@@ -165,7 +165,7 @@ def test_finish_clears_what_is_over(connection: Connection) -> None:
     found = read(connection, taken.id)
     assert found.status is S.INDEXED
     assert (found.digest, found.recheck_at) == (b"d" * 32, NOW + 2)
-    assert not (found.forced or found.relabel or found.attempts or found.priority)
+    assert (found.forced, found.relabel, found.attempts, found.priority) == (False, False, 0, 0)
     assert (found.error_code, found.error_text, found.reason) == ("", "", "")
 
 
