@@ -4,7 +4,7 @@ The outage that ingestd was built against: every embedding run kept some memory,
 the process was dead. Here one process edits documents for many rounds, with a real embedded
 Chroma; after a warm-up the resident memory must not rise with the number of edits.
 
-    python profiling/embed_job.py --quick            # about 20 s, as in CI
+    python profiling/embed_job.py --quick            # about a minute, as in CI
     python profiling/embed_job.py --edits 20000      # a long run
     python profiling/embed_job.py --memray out.bin   # record allocations, for memray's reports
 
@@ -134,12 +134,12 @@ def main() -> int:
     """Measure, print, write the result file."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--edits", type=int, default=3_000, help="edits to make (3000)")
-    parser.add_argument("--quick", action="store_true", help="600 edits, as in CI")
+    parser.add_argument("--quick", action="store_true", help="1000 edits, as in CI")
     parser.add_argument("--model", default="hash", help="model.name; hash needs no model (hash)")
     parser.add_argument("--bound", type=float, default=8.0, help="MiB per 1000 edits (8)")
     parser.add_argument("--memray", type=Path, help="record allocations into this file")
     arguments = parser.parse_args()
-    edits = 600 if arguments.quick else arguments.edits
+    edits = 1_000 if arguments.quick else arguments.edits
     logs.configure("warning", "pretty")
     with contextlib.ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))

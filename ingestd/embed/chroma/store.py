@@ -65,14 +65,20 @@ class Store:
                 )
             return self._open[name]
 
-    def existing(self, name: str) -> ChromaCollection | None:
+    def existing(self, name: str, spec: ModelSpec) -> ChromaCollection | None:
         """Open a collection for reading; None when it is not there.
 
         Raises:
+            ModelMismatchError: another model filled it: nothing it finds would mean anything.
+            ForeignCollectionError: ingestd did not make it.
             StoreError: Chroma does not answer.
         """
+
+        def get() -> Any:
+            return check_filled_by(check_ours(self._get(name), spec), spec)
+
         try:
-            return ChromaCollection(name, lambda: self._get(name), self.call)
+            return ChromaCollection(name, get, self.call)
         except RefusedError as error:
             if is_missing(error):
                 return None
@@ -135,6 +141,20 @@ class Store:
             if recorded is None
             else {"embedding_function": recorded_function(recorded)},
         )
+
+
+def check_filled_by(handle: Any, spec: ModelSpec) -> Any:
+    """See that the vectors of a collection come from this model.
+
+    Raises:
+        ModelMismatchError: they come from another one.
+    """
+    if handle.metadata.get("model_fingerprint") != spec.fingerprint:
+        raise ModelMismatchError(
+            f"the collection {handle.name!r} was filled by the model "
+            f"{handle.metadata.get('model')!r}, not by {spec.public_name!r}"
+        )
+    return handle
 
 
 def check_ours(handle: Any, spec: ModelSpec) -> Any:
