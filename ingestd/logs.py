@@ -32,7 +32,9 @@ def configure(level: str, form: Literal["auto", "pretty", "json"]) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=not pretty),
+        structlog.processors.TimeStamper(
+            fmt="%Y-%m-%d %H:%M:%S" if pretty else "iso", utc=not pretty
+        ),
         structlog.processors.StackInfoRenderer(),
     ]
     renderer: list[Processor] = (

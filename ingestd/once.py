@@ -13,7 +13,7 @@ from ingestd_state.schema import documents as table
 from ingestd_state.status import DocumentStatus
 
 from .reconcile import Findings
-from .service import PROGRESS_S, count_due, look_for_gone, maintain
+from .service import PROGRESS_S, look_for_gone, maintain, report_progress
 
 if TYPE_CHECKING:
     from .instance import Instance
@@ -51,7 +51,7 @@ async def run_once(instance: Instance, stop: Stop, reporter: Reporter) -> dict[s
             with contextlib.suppress(asyncio.CancelledError):
                 await task
     await asyncio.to_thread(maintain, instance, instance.settings.limits.vectors_bytes)
-    reporter.progress(instance.totals.done, 0)
+    await report_progress(instance, reporter)
     reporter.ready(instance)
     seconds = {"total": time.monotonic() - started, "scan": scan_s, **instance.totals.seconds}
     return await asyncio.to_thread(_report, instance, findings, seconds)
@@ -59,8 +59,7 @@ async def run_once(instance: Instance, stop: Stop, reporter: Reporter) -> dict[s
 
 async def _progress(instance: Instance, reporter: Reporter) -> None:
     while True:
-        waiting = await asyncio.to_thread(count_due, instance)
-        reporter.progress(instance.totals.done, waiting)
+        await report_progress(instance, reporter)
         await asyncio.sleep(PROGRESS_S)
 
 

@@ -31,8 +31,8 @@ JITTER = 0.1
 class Reporter(Protocol):
     """Who wants to know how it goes."""
 
-    def progress(self, done: int, waiting: int) -> None:
-        """So many documents are done since the start, so many wait."""
+    def progress(self, done: int, waiting: int, chunks: int) -> None:
+        """So many documents are done since the start, so many wait; so many chunks embedded."""
 
     def ready(self, instance: Instance) -> None:
         """Everything that was waiting at the start is dealt with."""
@@ -165,8 +165,7 @@ class Service:
     async def _progress_loop(self) -> None:
         """Report until the first backlog is done."""
         while not self._caught_up:
-            waiting = await asyncio.to_thread(count_due, self._instance)
-            self._reporter.progress(self._instance.totals.done, waiting)
+            await report_progress(self._instance, self._reporter)
             await asyncio.sleep(PROGRESS_S)
         await asyncio.Event().wait()
 
@@ -189,6 +188,12 @@ class Service:
                 await task
 
 
+async def report_progress(instance: Instance, reporter: Reporter) -> None:
+    """Tell a reporter how far the work is."""
+    waiting = await asyncio.to_thread(count_due, instance)
+    reporter.progress(instance.totals.done, waiting, instance.totals.chunks["embedded"])
+
+
 async def look_for_gone(instance: Instance) -> bool:
     """Have the paths looked at that were gone when the job came to read them."""
     gone, instance.job.gone = instance.job.gone, {}
@@ -199,7 +204,7 @@ async def look_for_gone(instance: Instance) -> bool:
 
 
 def count_due(instance: Instance) -> int:
-    """Documents that wait for the job; blocking."""
+    """Documents that wait for the job, or are in its hands; blocking."""
     ids = [source.id for source in instance.sources.values()]
     with instance.database.read() as connection:
         return work.count_due(connection, instance.clock(), ids)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class SilentReporter:
     """Says only, in the log, that everything is ready: for pipes and services."""
 
-    def progress(self, done: int, waiting: int) -> None:
+    def progress(self, done: int, waiting: int, chunks: int) -> None:
         """Nothing: the log has a line a document."""
 
     def ready(self, instance: Instance) -> None:
@@ -46,14 +46,14 @@ class BarReporter(SilentReporter):
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
-    def progress(self, done: int, waiting: int) -> None:
+    def progress(self, done: int, waiting: int, chunks: int) -> None:
         """Move the bar; it appears with the first document that waits."""
         if self._bar is None:
             if not waiting:
                 return
             self._show()
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=done, total=done + waiting)
+            self._bar.update(self._task, completed=done, total=done + waiting, chunks=chunks)
 
     def ready(self, instance: Instance) -> None:
         """Take the bar down, and say how to query."""
@@ -84,13 +84,13 @@ class BarReporter(SilentReporter):
             progress.TextColumn("[bold]Indexing"),
             progress.BarColumn(),
             progress.MofNCompleteColumn(),
-            progress.TextColumn("documents"),
+            progress.TextColumn("documents, {task.fields[chunks]} chunks embedded"),
             progress.TimeElapsedColumn(),
             progress.TextColumn("left"),
             progress.TimeRemainingColumn(),
             console=Console(stderr=True),
         )
-        self._task = self._bar.add_task("index", total=None)
+        self._task = self._bar.add_task("index", total=None, chunks=0)
         self._bar.start()
 
     def _hide(self) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from ingestd.location import Location, locate
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,6 +38,17 @@ def print_report(report: dict[str, Any]) -> None:
         typer.secho(f"failed: {error['path']}: {error['error']}", fg=typer.colors.RED, err=True)
 
 
+def query_command(location: Location) -> str:
+    """The command that queries this instance from where the user is."""
+    program = sys.argv[0]
+    found = shutil.which("ingestd")
+    if found is not None and Path(found).resolve() == Path(program).resolve():
+        program = "ingestd"
+    if locate().state_dir == location.state_dir:
+        return f"{program} query"
+    return f"{program} query --state-dir {shlex.quote(str(location.state_dir))}"
+
+
 def print_ready(console: Console, instance: Instance) -> None:
     """Say that everything is indexed, and how to query it."""
     folders = ", ".join(
@@ -39,7 +56,11 @@ def print_ready(console: Console, instance: Instance) -> None:
     )
     console.print(f"[green]Ready.[/] Watching {folders}", highlight=False)
     collection = next(iter(instance.sources.values())).collection
-    console.print('  in a terminal: [bold]ingestd query "your question"[/]', highlight=False)
+    console.print(
+        f'  in a terminal: [bold]{query_command(instance.location)} "your question"[/]',
+        highlight=False,
+        soft_wrap=True,
+    )
     if instance.server is not None:
         plan = instance.server.plan
         place = f'host="{plan.host}", port={plan.port}'

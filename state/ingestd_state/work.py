@@ -54,8 +54,13 @@ def is_due(connection: Connection, now: float, source_ids: Sequence[int]) -> boo
 
 
 def count_due(connection: Connection, now: float, source_ids: Sequence[int]) -> int:
-    """How many documents wait for the embed job."""
-    return connection.execute(select(func.count()).where(_due(now, source_ids))).scalar_one()
+    """How many documents wait for the embed job, or are in its hands."""
+    working = and_(
+        documents.c.source_id.in_(source_ids), documents.c.status == DocumentStatus.WORKING.value
+    )
+    return connection.execute(
+        select(func.count()).where(or_(_due(now, source_ids), working))
+    ).scalar_one()
 
 
 def next_time(connection: Connection) -> float | None:

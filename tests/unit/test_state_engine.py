@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -131,6 +132,14 @@ def test_a_writer_waits_for_another(counter: Database) -> None:
             connection.execute(text("UPDATE counter SET value = 1"))
         second.result(timeout=5)
     assert value(counter) == 10
+
+
+def test_a_write_transaction_has_the_database_from_its_first_moment(counter: Database) -> None:
+    """Also a program that knows nothing of our lock cannot write between a read and its write."""
+    stranger = sqlite3.connect(counter.url.removeprefix("sqlite:///"), timeout=0)
+    with counter.write(), pytest.raises(sqlite3.OperationalError, match="locked"):
+        stranger.execute("UPDATE counter SET value = 9")
+    stranger.close()
 
 
 def test_an_exception_rolls_back(counter: Database) -> None:

@@ -337,11 +337,12 @@ def test_a_document_takes_over_the_slots_of_one_that_leaves(line: Line) -> None:
     """A delete and an add in one batch are upserts into the same places: no growth."""
     write(line, a="a b c")
     line.run()
-    slots = line.slots("a.txt")
-    write(line, a=None, b="x y z")
+    key, slots = line.document("a.txt").id, line.slots("a.txt")
+    write(line, b="x y z", a=None)
     line.collection.calls.clear()
     line.run()
     assert line.collection.kinds() == ["upsert"]
+    assert line.document("b.txt").id != key
     assert sorted(line.slots("b.txt")) == sorted(slots)
     assert line.words() == {"b.txt": "x y z"}
     line.assert_tidy()
@@ -351,8 +352,10 @@ def test_a_file_that_comes_back_does_not_steal_slots(line: Line) -> None:
     """Another document lives in the slots that it once had; both stay whole."""
     write(line, a="a b c")
     line.run()
-    write(line, a=None, b="x y z")
+    slots = set(line.slots("a.txt"))
+    write(line, b="x y z", a=None)
     line.run()
+    assert set(line.slots("b.txt")) == slots
     write(line, a="a b c d")
     line.run()
     assert line.words() == {"a.txt": "a b c d", "b.txt": "x y z"}
@@ -378,7 +381,7 @@ def test_a_tombstone_whose_file_came_back_in_time_loses_nothing(line: Line) -> N
     """Between the claim and the plan the file may be there again: then nothing leaves."""
     write(line, a="a b")
     line.run()
-    write(line, a=None, b="new")
+    write(line, b="new", a=None)
     Reconciler(line.database).reconcile(line.source, accept_deletes=True)
     batch = line.claim()
     write(line, a="a b")
@@ -419,6 +422,19 @@ def test_a_file_that_loses_its_text_loses_its_chunks(line: Line) -> None:
     line.run()
     assert line.words() == {"a.txt": "a b c"}
     assert line.totals.chunks["embedded"] == 3
+    line.assert_tidy()
+
+
+def test_a_new_file_that_lost_its_text_half_way_leaves_nothing(line: Line) -> None:
+    """What a failed first attempt brought into the collection goes again."""
+    write(line, a="a b c")
+    line.collection.how, line.collection.fail_at = "half", 1
+    with pytest.raises(StoreError):
+        line.run()
+    assert line.collection.count() == 2
+    write(line, a="")
+    line.run()
+    assert line.words() == {}
     line.assert_tidy()
 
 
@@ -484,16 +500,20 @@ def test_a_new_pipeline_relabels_what_it_cuts_alike(line: Line) -> None:
 def test_givers_are_written_before_takers(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """No text of a document goes before its new version is in, whoever wants its slots."""
     monkeypatch.setattr(write_module, "BATCH", 1)
-    write(line, a="a", b="b1 b2 b3 b4", c="c")
+    takers = {f"t{n}": "t" for n in range(5)}
+    givers = {f"g{n}": f"g{n}1 g{n}2 g{n}3 g{n}4" for n in range(5)}
+    write(line, **takers, **givers)
     line.run()
     seen: list[set[str]] = []
     line.collection.watch = lambda: seen.append(
         {record.text.split()[0] for record in line.collection.page(0, 100)}
     )
-    write(line, a="a x1 x2", b="B", c="c y")
+    write(line, **{name: f"t {name}1 {name}2 {name}3 {name}4" for name in takers})
+    write(line, **{name: f"{name}new" for name in givers})
     line.run()
-    for texts in seen:
-        assert "B" in texts or {"b1", "b2", "b3", "b4"} <= texts
+    assert len(seen) > 20
+    for texts, (name, old) in itertools.product(seen, givers.items()):
+        assert f"{name}new" in texts or set(old.split()) <= texts
     line.collection.watch = lambda: None
     line.assert_tidy()
 
@@ -512,7 +532,7 @@ def test_a_failed_attempt_leaves_the_old_version(line: Line) -> None:
             .where(documents.documents.c.path == b"a.txt")
             .values(retry_at=NOW + 60)
         )
-    write(line, b=None, c="y z")
+    write(line, c="y z", b=None)
     Reconciler(line.database).look(line.source, [b"b.txt", b"c.txt"])
     line.drain()
     assert line.words() == {"a.txt": "a b c d", "c.txt": "y z"}
@@ -587,10 +607,15 @@ def test_a_change_while_it_is_written_is_not_lost(line: Line) -> None:
 
 def test_embeddings_in_use_are_the_last_to_leave_the_cache(line: Line) -> None:
     """Writing a chunk marks its embedding as used."""
-    with line.cache.write() as connection:
-        vectors.put(connection, MODEL, [(b"x" * 32, bytes(64))], now=5.0)
     write(line, a="a b")
     line.run()
+    with line.cache.write() as connection:
+        connection.execute(vectors.vectors.update().values(used_at=1))
+        vectors.put(connection, MODEL, [(b"x" * 32, bytes(64))], now=5.0)
+    copy = Path(os.fsdecode(line.source.root)) / "b.txt"
+    copy.write_text((copy.parent / "a.txt").read_text())
+    line.run()
+    assert line.totals.chunks["embedded"] == 2
     with line.cache.write() as connection:
         number, size = vectors.size(connection)
         assert number == 3
@@ -607,13 +632,13 @@ FIRST: dict[str, str | None] = {
     "edit": "n o p",
 }
 SECOND: dict[str, str | None] = {
+    "new": "y z",  # before anything is removed: it shall not get the inode of that
     "grow": "a b A B C D E F",
     "shrink": "c X",
     "gone": None,
     "empty": "",
     "same": "l m",
     "edit": "n O p",
-    "new": "y z",
 }
 THIRD: dict[str, str | None] = {
     "grow": "a b",
