@@ -241,7 +241,8 @@ class Reconciler:
             sources.set_status(connection, source.id, status, reason)
         if not quiet and status is not SourceStatus.ONLINE:
             event = "source_offline" if status is SourceStatus.OFFLINE else "source_held"
-            log.warning(event, source=source.name, reason=reason, held=missing)
+            hint = f"`ingestd reconcile --accept-deletes {source.name}` deletes what is gone"
+            log.warning(event, source=source.name, reason=reason, held=missing, hint=hint)
         elif not quiet:
             log.info("source_online", source=source.name)
 

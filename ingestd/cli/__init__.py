@@ -16,6 +16,7 @@ from . import config as config_verb
 from . import doctor as doctor_verb
 from . import ls as ls_verb
 from . import query as query_verb
+from . import reconcile as reconcile_verb
 from . import reindex as reindex_verb
 from . import run as run_verb
 from . import status as status_verb
@@ -59,6 +60,7 @@ app.command("ls")(ls_verb.ls)
 app.command("why")(why_verb.why)
 app.command("query")(query_verb.query)
 app.command("reindex")(reindex_verb.reindex)
+app.command("reconcile")(reconcile_verb.reconcile)
 app.add_typer(config_verb.app, name="config")
 app.command("doctor")(doctor_verb.doctor)
 app.command("version")(version_verb.version)

@@ -140,6 +140,32 @@ def test_an_empty_folder_after_an_index_deletes_nothing(state: Path, folder: Pat
     assert contents(state) == before
 
 
+def test_a_large_loss_is_held_until_a_person_accepts_it(tmp_path: Path) -> None:
+    """Half of the documents gone at once may be a mistake: who knows better says so."""
+    folder, state = tmp_path / "docs", tmp_path / "state"
+    folder.mkdir()
+    for number in range(60):
+        (folder / f"{number}.md").write_text(f"# Title {number}\n\nFact.\n", encoding="utf-8")
+    run = ("run", folder, "--once", "--json", "--state-dir", state)
+    assert ingestd(*run).returncode == 0
+    for number in range(30):
+        (folder / f"{number}.md").unlink()
+    report = json.loads(ingestd(*run).stdout)
+    assert report["documents"]["held"] == 30
+    assert report["chunks"]["live"] == 60
+    status = ingestd("status", "--json", "--state-dir", state).stdout
+    assert "held" in status
+    assert "30 of 60 documents are gone at once" in status
+    listed = ingestd("reconcile", "--dry-run", "--state-dir", state)
+    assert listed.returncode == 0, listed.stderr
+    assert listed.stdout.count("\n") == 30
+    done = ingestd("reconcile", "docs", "--accept-deletes", "--json", "--state-dir", state)
+    assert json.loads(done.stdout)["deleted"] == 30
+    report = json.loads(ingestd(*run).stdout)
+    assert report["documents"]["deleted"] == 30
+    assert report["chunks"]["live"] == 30
+
+
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="sheds rights")
 def test_an_unreadable_file_fails_alone_and_keeps_its_old_version(
     state: Path, folder: Path
