@@ -128,7 +128,15 @@ def _first(variable: str) -> Path | None:
 
 def _xdg(variable: str, fallback: str) -> Path:
     base = os.environ.get(variable)
-    return (Path(base) if base else Path.home() / fallback) / NAME
+    if base:
+        return Path(base) / NAME
+    try:
+        return Path.home() / fallback / NAME
+    except RuntimeError as error:
+        raise ConfigError(
+            "this user has no home directory",
+            hint=f"Give --state-dir, or set {variable} and INGESTD_CACHE_DIR.",
+        ) from error
 
 
 def _key(values: dict[str, Any], key: str) -> Path | None:

@@ -43,8 +43,10 @@ async def run_once(instance: Instance, stop: Stop, reporter: Reporter) -> dict[s
             found = await asyncio.to_thread(instance.reconciler.reconcile, source)
             findings.add(found)
         scan_s = time.monotonic() - started
-        while not stop.event.is_set() and await instance.job.drain():
-            await look_for_gone(instance)
+        while not stop.event.is_set():
+            done = await instance.job.drain()
+            if not (await look_for_gone(instance) or done):
+                break
     finally:
         for task in (progress, watch):
             task.cancel()

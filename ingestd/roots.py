@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 from ingestd_state import sources
 from ingestd_state.status import SourceStatus
 
-from .errors import SourceMissingError
+from .errors import ConfigError, SourceMissingError
 from .watch.rules import Rules
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ingestd_state.engine import Database
 
     from .config import Settings, SourceSettings
@@ -30,6 +32,7 @@ def register_sources(settings: Settings, database: Database) -> dict[str, Watche
     Raises:
         SourceMissingError: a folder is not there, and nothing is known of it: a typing error,
             most likely. One that was indexed before may be unmounted, and is kept.
+        ConfigError: two sources overlap, or have one name.
     """
     # Here, because the reconciler brings structlog, and the quick verbs do without.
     import structlog  # noqa: PLC0415 - see above
@@ -38,25 +41,60 @@ def register_sources(settings: Settings, database: Database) -> dict[str, Watche
 
     found: dict[str, WatchedSource] = {}
     for configured in settings.sources:
-        root = os.path.abspath(configured.path.expanduser())  # noqa: PTH100 - keeps symlinks
-        name = configured.name or Path(root).name or "root"
-        if name in found:
-            name = f"{name}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:6]}"
-        rules = Rules(os.fsencode(root), **json.loads(_rules_json(configured)))
+        root = os.fsencode(os.path.abspath(configured.path.expanduser()))  # noqa: PTH100 - keeps links
+        _check_apart(root, found.values())
+        rules = Rules(root, **json.loads(_rules_json(configured)))
         collection = configured.collection or settings.store.collection
         with database.write() as connection:
             known = {source.name: source for source in sources.all_sources(connection)}
-            if not Path(root).is_dir() and (name not in known or not known[name].seen_nonempty):
-                what = "is not a folder" if Path(root).exists() else "does not exist"
-                raise SourceMissingError(f"{root} {what}")
-            row = sources.ensure(
-                connection, name, os.fsencode(root), collection, _rules_json(configured)
-            )
-        found[name] = WatchedSource(row.id, name, os.fsencode(root), collection, rules)
+            name = configured.name or _name(root, known)
+            if name in found:
+                raise ConfigError(f"two sources are called {name!r}")
+            _check_there(root, known.get(name))
+            row = sources.ensure(connection, name, root, collection, _rules_json(configured))
+        found[name] = WatchedSource(row.id, name, root, collection, rules)
     with database.write() as connection:
         for gone in sources.detach_others(connection, list(found)):
             structlog.get_logger(__name__).warning("source_detached", source=gone)
     return found
+
+
+def _name(root: bytes, known: dict[str, sources.Source]) -> str:
+    """A name for a folder that was given none: the one it had, or its own, unless that is taken."""
+    for source in known.values():
+        if source.path == root:
+            return source.name
+    name = root.rpartition(b"/")[2].decode("utf-8", "replace") or "root"
+    if name in known:
+        return f"{name}-{hashlib.sha256(root).hexdigest()[:6]}"
+    return name
+
+
+def _check_apart(root: bytes, others: Iterable[WatchedSource]) -> None:
+    """See that no file belongs to two sources.
+
+    Raises:
+        ConfigError: one root is in another.
+    """
+    for other in others:
+        inner, outer = sorted((root, other.root), key=len, reverse=True)
+        if inner == outer or inner.startswith(outer.rstrip(b"/") + b"/"):
+            raise ConfigError(
+                f"{os.fsdecode(inner)} is in {os.fsdecode(outer)}: it would be indexed twice",
+                hint="Name the outer folder alone.",
+            )
+
+
+def _check_there(root: bytes, known: sources.Source | None) -> None:
+    """See that a folder is there; one that was indexed before may be unmounted.
+
+    Raises:
+        SourceMissingError: it is not, and never was.
+    """
+    path = Path(os.fsdecode(root))
+    if not path.is_dir() and (known is None or not known.seen_nonempty):
+        what = "is not a folder" if path.exists() else "does not exist"
+        raise SourceMissingError(f"{path} {what}")
 
 
 def known_sources(database: Database) -> dict[str, WatchedSource]:

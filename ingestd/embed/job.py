@@ -119,6 +119,8 @@ class EmbedJob:
             return 0
         async with self.lock:
             started, before = time.monotonic(), self._parts.totals.done
+            if self._pause_s:  # the last attempt broke off: some slots may still be doomed
+                await self._settle_doomed()
             while not self._stopping and (batch := await self._on(self._files, self._claim)):
                 await self._guarded(batch)
             done = self._parts.totals.done - before
@@ -127,6 +129,13 @@ class EmbedJob:
                 seconds = time.monotonic() - started
                 await self._on(self._files, lambda: self._parts.recorder.drained(done, seconds))
             return done
+
+    async def _settle_doomed(self) -> None:
+        try:
+            await self.in_store_thread(self._parts.writer.delete_doomed)
+        except StoreError as error:
+            self._pause(error)
+            raise
 
     async def _guarded(self, batch: list[Document]) -> None:
         """Deal with a batch; whatever happens, nothing stays in hand."""

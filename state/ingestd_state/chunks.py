@@ -109,15 +109,6 @@ def make_live(connection: Connection, ids: Sequence[str]) -> None:
     )
 
 
-def doom(connection: Connection, document_ids: Sequence[str]) -> None:
-    """Every slot of these documents is to be deleted."""
-    connection.execute(
-        update(chunks)
-        .where(chunks.c.document_id.in_(document_ids))
-        .values(status=ChunkStatus.DOOMED.value)
-    )
-
-
 def doomed(connection: Connection, limit: int) -> list[tuple[str, str]]:
     """Slots to delete, each with the collection it is in.
 

@@ -201,19 +201,3 @@ def total(connection: Connection, source_id: int) -> int:
             documents.c.status != DocumentStatus.DELETED.value,
         )
     ).scalar_one()
-
-
-def waiting(connection: Connection, ids: Sequence[str]) -> int:
-    """How many of these are still to be done."""
-    return connection.execute(
-        select(func.count()).where(
-            documents.c.id.in_(ids),
-            documents.c.status.in_(
-                [
-                    DocumentStatus.PENDING.value,
-                    DocumentStatus.WORKING.value,
-                    DocumentStatus.DELETED.value,
-                ]
-            ),
-        )
-    ).scalar_one()

@@ -63,16 +63,6 @@ def count_due(connection: Connection, now: float, source_ids: Sequence[int]) -> 
     ).scalar_one()
 
 
-def next_time(connection: Connection) -> float | None:
-    """When the next retry or second look is due, in Unix seconds."""
-    first: float | None = connection.execute(
-        select(func.min(func.coalesce(documents.c.retry_at, documents.c.recheck_at))).where(
-            or_(documents.c.retry_at.is_not(None), documents.c.recheck_at.is_not(None))
-        )
-    ).scalar_one()
-    return first
-
-
 def claim(
     connection: Connection,
     now: float,

@@ -42,7 +42,8 @@ def main() -> None:
         waited.clear()
         printed, metadatas = run(code, results)
         answer = {"printed": printed, "metadatas": metadatas, "waited_s": sum(waited)}
-        print(json.dumps(answer), flush=True)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -70,20 +70,22 @@ class Consumer:
 
     Attributes:
         name: of the file with its pins; ``plain`` has none.
-        mark: what only its code block in the README contains.
+        mark: what only its code block contains.
         results: an expression for the metadata of its results, after the block ran.
         instrument: what its own document in the folder tells of, once it was edited.
+        page: where the code block is.
     """
 
     name: str
     mark: str
     results: str
-    instrument: str
+    instrument: str = ""
+    page: str = "README.md"
 
     @property
     def code(self) -> str:
-        """Its code block in the README."""
-        blocks = FENCE.findall((ROOT / "README.md").read_text("utf-8"))
+        """Its code block."""
+        blocks = FENCE.findall((ROOT / self.page).read_text("utf-8"))
         (code,) = (block for block in blocks if self.mark in block)
         assert isinstance(code, str)
         return code
@@ -105,7 +107,7 @@ def interpreter(consumer: Consumer) -> Path:
 
     Skips the test where the packages cannot be had, but not in CI.
     """
-    if consumer is PLAIN:
+    if consumer.name == "plain":
         return Path(sys.executable)
     pins = PINS / f"{consumer.name}.txt"
     digest = hashlib.sha256(pins.read_bytes() + (ROOT / "constraints.txt").read_bytes())
@@ -123,7 +125,7 @@ def interpreter(consumer: Consumer) -> Path:
 
 def make(folder: Path, pins: Path) -> None:
     """Make an environment that sees the packages of this one."""
-    venv.create(folder, with_pip=False)
+    venv.create(folder, symlinks=True)
     (packages,) = folder.glob("lib/python3*/site-packages")
     (packages / "below.pth").write_text("\n".join(site.getsitepackages()), "utf-8")
     python = str(folder / "bin" / "python")
@@ -287,6 +289,23 @@ def test_an_application_finds_what_the_folder_holds(
         assert old not in printed
 
 
+@pytest.mark.parametrize(
+    ("mark", "results"),
+    [("where_document=", "answer['metadatas'][0]"), ("def search", "[row[1] for row in results]")],
+    ids=["filters", "rules"],
+)
+def test_what_the_page_for_applications_shows(
+    mark: str, results: str, library: Library, tmp_path: Path
+) -> None:
+    """The code of docs/rag-apps.md works."""
+    consumer = Consumer("plain", mark, results, page="docs/rag-apps.md")
+    with Application.running(consumer, library, tmp_path, HF_HUB_OFFLINE="1") as application:
+        answer = application.ask(README_QUESTION)
+        assert answer["printed"].startswith("handbook/keys.md\n")
+        for metadata in answer["metadatas"]:
+            check_contract(metadata, library.docs)
+
+
 def check_contract(metadata: dict[str, Any], docs: Path) -> None:
     """See that metadata is as ``docs/rag-apps.md`` promises."""
     assert set(metadata) == set(KEYS) - {"page"}
@@ -324,12 +343,11 @@ TYPES: dict[str, set[type]] = {"text": {str}, "integer": {int}, "number": {int, 
 def contract() -> dict[str, tuple[str, str]]:
     """The table of keys: type and example of each."""
     page = (ROOT / "docs" / "rag-apps.md").read_text("utf-8")
-    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| [^|]+ \| ([^|]*) \|$", page, re.MULTILINE)
-    return {key: (kind, example.strip(" `")) for key, kind, example in rows}
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| [^|]+ \| `([^|]+)` \|$", page, re.MULTILINE)
+    return {key: (kind, example) for key, kind, example in rows}
 
 
 def test_the_documented_contract_is_the_contract() -> None:
     """The table lists every key, in order, with a type, and nothing else."""
     assert tuple(contract()) == KEYS
     assert {kind for kind, _ in contract().values()} <= set(TYPES)
-    assert all(example for key, (_, example) in contract().items() if key != "page")

@@ -474,6 +474,21 @@ async def test_the_environment_cannot_open_the_server(
     assert not (plan.data.parent / "elsewhere").exists()
 
 
+async def test_the_current_folder_is_not_imported(
+    plan: ServerPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python files where ingestd was started are documents: the server's process runs none."""
+    folder = plan.data.parent / "untrusted"
+    for name in ("ctypes", "resource", "chromadb_rust_bindings", "ingestd"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text("open('ran', 'w')\n", "ascii")
+    monkeypatch.chdir(folder)
+    server = ManagedServer(plan)
+    await server.start()
+    await server.stop()
+    assert not (folder / "ran").exists()
+
+
 @pytest.mark.parametrize(
     ("host", "url"),
     [

@@ -99,9 +99,9 @@ def test_planned_becomes_live(connection: Connection) -> None:
 
 def test_the_doomed_come_with_their_collection(connection: Connection) -> None:
     """Slots to delete are listed up to a limit, each with where it is."""
-    key = make(connection, b"a", LIVE, LIVE)
+    make(connection, b"b", LIVE)
     assert chunks.doomed(connection, 10) == []
-    chunks.doom(connection, [key])
+    key = make(connection, b"a", DOOMED, DOOMED)
     assert chunks.doomed(connection, 10) == [(f"{key}-0", "ingestd"), (f"{key}-1", "ingestd")]
     assert chunks.doomed(connection, 1) == [(f"{key}-0", "ingestd")]
 

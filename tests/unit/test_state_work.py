@@ -217,14 +217,6 @@ def test_recover_gives_back_what_a_dead_process_had(connection: Connection) -> N
     assert claim(connection) == [b"a"]
 
 
-def test_the_next_time_is_the_earliest(connection: Connection) -> None:
-    """Retries and second looks are waited for; without any there is nothing to wait for."""
-    assert work.next_time(connection) is None
-    make(connection, b"a", S.FAILED, retry_at=NOW + 9)
-    make(connection, b"b", S.INDEXED, recheck_at=NOW + 2)
-    assert work.next_time(connection) == NOW + 2
-
-
 def test_a_tombstone_is_forgotten_when_its_slots_are_gone(connection: Connection) -> None:
     """The row goes last: not while it has slots, and not when the file came back."""
     bare, holding, back = (

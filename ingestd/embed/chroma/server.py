@@ -105,9 +105,11 @@ class ManagedServer:
         plan.config_file.write_text(server_config(plan), encoding="utf-8")
         output = open_log(plan.log_file)
         try:
-            # A session of its own: Ctrl-C at the terminal must reach us, not the server.
+            # A session of its own: Ctrl-C at the terminal must reach us, not the server. And -P:
+            # what lies in the current folder is data, and must not be imported.
             return await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",
                 "-m",
                 "ingestd.embed.chroma.child",
                 str(plan.config_file),
