@@ -203,11 +203,11 @@ async def look_for_gone(instance: Instance) -> bool:
     return bool(gone)
 
 
-def count_due(instance: Instance) -> int:
+def count_open(instance: Instance) -> int:
     """Documents that wait for the job, or are in its hands; blocking."""
     ids = [source.id for source in instance.sources.values()]
     with instance.database.read() as connection:
-        return work.count_due(connection, instance.clock(), ids)
+        return work.count_open(connection, instance.clock(), ids)
 
 
 def maintain(instance: Instance, limit_bytes: int) -> None:

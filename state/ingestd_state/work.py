@@ -53,7 +53,7 @@ def is_due(connection: Connection, now: float, source_ids: Sequence[int]) -> boo
     )
 
 
-def count_due(connection: Connection, now: float, source_ids: Sequence[int]) -> int:
+def count_open(connection: Connection, now: float, source_ids: Sequence[int]) -> int:
     """How many documents wait for the embed job, or are in its hands."""
     working = and_(
         documents.c.source_id.in_(source_ids), documents.c.status == DocumentStatus.WORKING.value
