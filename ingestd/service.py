@@ -190,7 +190,7 @@ class Service:
 
 async def report_progress(instance: Instance, reporter: Reporter) -> None:
     """Tell a reporter how far the work is."""
-    waiting = await asyncio.to_thread(count_due, instance)
+    waiting = await asyncio.to_thread(count_open, instance)
     reporter.progress(instance.totals.done, waiting, instance.totals.chunks["embedded"])
 
 
