@@ -90,7 +90,7 @@ constraints: ## Pin versions anew; PYTHONS="python3.11 python3.13" names the int
 
 .PHONY: clean
 clean: ## Remove the environment and everything built; indexes of documents stay
-	rm -rf -- "$(VENV)" dist build wheelhouse .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf -- "$(VENV)" .venv-consumers dist build wheelhouse .mypy_cache .ruff_cache .pytest_cache \
 		.hypothesis .import_linter_cache
 
 .PHONY: help

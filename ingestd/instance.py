@@ -18,7 +18,8 @@ from ingestd_state.engine import Database, DatabaseError, NewerSchemaError
 
 from . import lock
 from .embed import model
-from .embed.chroma.server import ManagedServer, ServerPlan
+from .embed.chroma.plan import ServerPlan, server_url
+from .embed.chroma.server import ManagedServer
 from .embed.chroma.store import Store, open_embedded, open_http
 from .embed.chunk import Chunker
 from .embed.engines import open_embedder
@@ -228,7 +229,7 @@ def _store_url(settings: Settings, mode: StoreMode) -> str:
     if mode == "remote":
         return settings.store.url or ""
     if mode == "managed":
-        return f"http://{settings.store.host}:{settings.store.port}"
+        return server_url(settings.store.host, settings.store.port)
     return ""
 
 

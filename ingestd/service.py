@@ -100,6 +100,7 @@ class Service:
     async def _finish(self, embed: asyncio.Task[None]) -> None:
         """Let the job finish the document in hand, within the time that is allowed."""
         self._instance.job.stop()
+        self._instance.store.call.stop()  # a server that is away shall not use up its attempts
         self._due.set()
         limit_s = self._instance.settings.limits.stop_s
         done, _ = await asyncio.wait([embed], timeout=limit_s)

@@ -85,13 +85,15 @@ def locks(_settings: Settings, location: Location) -> Iterator[Finding]:
 
 def port(settings: Settings, location: Location) -> Iterator[Finding]:
     """The port of the managed server is free, or ours."""
+    from ingestd.embed.chroma.plan import server_url
+
     if settings.store.mode not in {None, "managed"}:
         return
     from ingestd.embed.chroma.server import check_port
 
     host, number = settings.store.host, settings.store.port
     owner = table.running(location)
-    if owner and owner.store_url == f"http://{host}:{number}":
+    if owner and owner.store_url == server_url(host, number):
         yield Finding("port", "ok", f"{host}:{number} is the daemon's")
         return
     try:
