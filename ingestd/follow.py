@@ -59,7 +59,6 @@ class Follower:
         self.lost = 0
         self._reconciler = reconciler
         self._sources = sources
-        self._settings = settings
         self._canary = canary
         self._on_change = on_change
         self._on_distrust = on_distrust
@@ -71,11 +70,6 @@ class Follower:
         self._armed: set[str] = set()
         self._sang = asyncio.Event()
         self._replacing: asyncio.Task[None] | None = None
-
-    @property
-    def backlog(self) -> int:
-        """Paths that wait to be looked at."""
-        return len(self._inbox)
 
     def healthy(self) -> bool:
         """Whether every thread of the watchers lives."""

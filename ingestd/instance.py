@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -46,8 +44,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-LOCK_NAME = "ingestd.lock"
-CHROMA_LOCK_NAME = "chroma.lock"
 ORPHAN_WAIT_S = 20.0
 """How long a Chroma server that outlived a killed daemon may take to end."""
 PIPELINE_VERSION = 1
@@ -68,7 +64,6 @@ class Instance:
     job: EmbedJob
     totals: Totals
     store: Store
-    store_url: str
     server: ManagedServer | None
     clock: Callable[[], float] = time.time
 
@@ -104,12 +99,7 @@ async def open_instance(
         stack.callback(cache.close)
         stack.callback(database.close)
         found = register_sources(settings, database)
-        spec = await asyncio.to_thread(
-            model.locate,
-            settings.model.name,
-            query_prefix=settings.model.query_prefix,
-            document_prefix=settings.model.document_prefix,
-        )
+        spec = await asyncio.to_thread(model.configured, settings.model)
         await asyncio.to_thread(_seed, spec)
         store, server = await _open_store(settings, location, mode, stack)
         recorded = recorded_embedding_function(spec)
@@ -161,7 +151,6 @@ async def open_instance(
             job,
             totals,
             store,
-            url,
             server,
         )
 
@@ -175,7 +164,7 @@ def take_lock(location: Location, owner: lock.Owner) -> lock.FileLock:
     """
     try:
         location.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return lock.FileLock(location.state_dir / LOCK_NAME).acquire(owner)
+        return lock.FileLock(location.lock_file).acquire(owner)
     except lock.LockHeldError as error:
         who = error.owner or "another process"
         raise AlreadyRunningError(f"{location.state_dir} is in use by {who}") from error
@@ -236,7 +225,6 @@ def _store_url(settings: Settings, mode: StoreMode) -> str:
 async def _open_store(
     settings: Settings, location: Location, mode: StoreMode, stack: AsyncExitStack
 ) -> tuple[Store, ManagedServer | None]:
-    server: ManagedServer | None = None
     if mode == "remote":
         store = await asyncio.to_thread(open_http, settings.store, settings.store.url or "")
         stack.callback(store.close)
@@ -273,10 +261,9 @@ def lock_chroma(location: Location, *, wait_s: float = ORPHAN_WAIT_S) -> lock.Fi
     Raises:
         StoreError: another process has it, and keeps it.
     """
-    # On the real path: two spellings of one directory must meet in one lock.
-    path = Path(os.path.realpath(location.chroma_dir)).with_name(CHROMA_LOCK_NAME)
     try:
-        return lock.FileLock(path).acquire(lock.Owner.me("chroma"), wait_s=wait_s)
+        guard = lock.FileLock(location.chroma_lock_file)
+        return guard.acquire(lock.Owner.me("chroma"), wait_s=wait_s)
     except lock.LockHeldError as error:
         who = error.owner or "another process"
         raise StoreError(

@@ -43,6 +43,19 @@ class Location:
         return self.state_dir / "chroma"
 
     @property
+    def lock_file(self) -> Path:
+        """Held by the one instance on this state directory."""
+        return self.state_dir / "ingestd.lock"
+
+    @property
+    def chroma_lock_file(self) -> Path:
+        """Held by the one process with the Chroma data.
+
+        On the real path: two spellings of one directory must meet in one lock.
+        """
+        return Path(os.path.realpath(self.chroma_dir)).with_name("chroma.lock")
+
+    @property
     def log_dir(self) -> Path:
         """Logs of the Chroma server."""
         return self.state_dir / "logs"

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ingestd.location import Location
 
 LEAST_CHROMA = (1, 5, 9)
-CHROMA_LOCK = "chroma.lock"
 ANSWER_S = 3.0
 
 
@@ -37,17 +36,16 @@ def model(settings: Settings, location: Location) -> Iterator[Finding]:
     """The model is there and whole, and its engine is ready."""
     from ingestd.embed import model as models
 
-    spec = models.locate(settings.model.name)
+    spec = models.configured(settings.model)
     digest = "" if spec.hashed else f", SHA-256 {spec.weights_sha256[:12]}…"
     yield Finding("model", "ok", f"{spec.public_name}, {spec.dimension} dimensions{digest}")
     if spec.hashed or settings.model.engine == "torch":
         return
-    from ingestd.embed.engines.export import FORMAT, is_sound, unsupported
+    from ingestd.embed.engines.export import folder_of, is_sound, unsupported
 
-    name = f"{spec.weights_sha256[:16]}-{spec.pooling}-v{FORMAT}"
     if reason := unsupported(spec):
         yield Finding("engine", "warn", f"torch: {reason}")
-    elif is_sound(location.cache_dir / "onnx" / name, spec):
+    elif is_sound(folder_of(spec, location.cache_dir), spec):
         version = version_of("onnxruntime")
         yield Finding("engine", "ok", f"ONNX Runtime {version}, exported model is whole")
     else:
@@ -75,7 +73,7 @@ def locks(_settings: Settings, location: Location) -> Iterator[Finding]:
 
     owner = table.running(location)
     yield Finding("daemon", "ok", str(owner) if owner else "not running")
-    path = Path(os.path.realpath(location.chroma_dir)).with_name(CHROMA_LOCK)
+    path = location.chroma_lock_file
     if owner is None and holder(path) is not None:
         pids = _holding(path)
         mend = f"It ends by itself within seconds; else: kill {' '.join(map(str, pids))}"

@@ -33,6 +33,9 @@ class SilentReporter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         """Nothing to take down."""
 
 
@@ -57,7 +60,7 @@ class BarReporter(SilentReporter):
 
     def ready(self, instance: Instance) -> None:
         """Take the bar down, and say how to query."""
-        self._hide()
+        self.close()
         if self._quiet_end:
             return
         from rich.console import Console
@@ -66,13 +69,13 @@ class BarReporter(SilentReporter):
 
         print_ready(Console(stderr=True), instance)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._hide()
+    def close(self) -> None:
+        """Take the bar down; the lines a document come back."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+            if not self._verbose:
+                logs.set_level(self._level)
 
     def _show(self) -> None:
         from rich import progress
@@ -92,13 +95,6 @@ class BarReporter(SilentReporter):
         )
         self._task = self._bar.add_task("index", total=None, chunks=0)
         self._bar.start()
-
-    def _hide(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-            if not self._verbose:
-                logs.set_level(self._level)
 
 
 def make_reporter(level: str, *, quiet_end: bool, verbose: bool) -> SilentReporter:

@@ -77,11 +77,7 @@ def search(
     """
     from ingestd.embed import model
 
-    spec = model.locate(
-        settings.model.name,
-        query_prefix=settings.model.query_prefix,
-        document_prefix=settings.model.document_prefix,
-    )
+    spec = model.configured(settings.model)
     with _opened(settings, location) as store:
         found = [store.existing(name, spec) for name in names]
         there = [collection for collection in found if collection is not None]

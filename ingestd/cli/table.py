@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ingestd.location import Location
     from ingestd_state.engine import Database
 
-LOCK_NAME = "ingestd.lock"
 START = "`ingestd run DIR` starts it."
 
 
@@ -25,7 +24,7 @@ def running(location: Location) -> Owner | None:
         StateError: nobody can tell, because the lock cannot be read.
     """
     try:
-        return holder(location.state_dir / LOCK_NAME)
+        return holder(location.lock_file)
     except OSError as error:
         raise StateError(f"{location.state_dir}: {error.strerror}") from error
 

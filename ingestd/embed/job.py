@@ -91,22 +91,13 @@ class EmbedJob:
         for executor in (self._files, self._encode, self._store):
             executor.shutdown(wait=not self._abandoned, cancel_futures=True)
 
-    @property
-    def paused_until(self) -> float:
-        """Until when the job rests because a store failed, on the monotonic clock."""
-        return self._paused_until
-
-    async def in_store_thread(self, function: Callable[[], T]) -> T:
-        """Call something that uses the collections, in the thread that they belong to."""
-        return await asyncio.get_running_loop().run_in_executor(self._store, function)
-
     async def settle(self) -> None:
         """Settle what an earlier process left half done: give back, and delete what is doomed."""
         async with self.lock:
             given_back = await self._on(self._files, self._parts.recorder.recover)
             if given_back:
                 log.info("recovered", documents=given_back)
-            await self.in_store_thread(self._parts.writer.delete_doomed)
+            await self._on(self._store, self._parts.writer.delete_doomed)
 
     async def drain(self) -> int:
         """Deal with everything that is due; returns how many documents that were.
@@ -132,7 +123,7 @@ class EmbedJob:
 
     async def _settle_doomed(self) -> None:
         try:
-            await self.in_store_thread(self._parts.writer.delete_doomed)
+            await self._on(self._store, self._parts.writer.delete_doomed)
         except StoreError as error:
             self._pause(error)
             raise
@@ -202,7 +193,7 @@ class EmbedJob:
     async def _write(self, ready: list[Prepared], tombstones: list[Document]) -> None:
         """Write what is ready; when Chroma refuses the batch, find out which document it is."""
         try:
-            await self.in_store_thread(lambda: self._write_all(ready, tombstones))
+            await self._on(self._store, lambda: self._write_all(ready, tombstones))
         except RefusedError as error:
             if len(ready) + len(tombstones) <= 1:
                 await self._refused(ready, error)

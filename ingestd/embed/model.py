@@ -10,10 +10,14 @@ import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ingestd.embed import model_folder
 from ingestd.embed.hub_cache import cache_root, find_snapshot
 from ingestd.errors import ModelMissingError
+
+if TYPE_CHECKING:
+    from ingestd.config import ModelSettings
 
 PACKAGED_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -81,6 +85,19 @@ class ModelSpec:
     def transformer(self) -> Path:
         """The folder of the transformer itself: its config, tokenizer and weights."""
         return model_folder.modules(self.path)[0][1]
+
+
+def configured(settings: ModelSettings) -> ModelSpec:
+    """Find the model that the configuration names.
+
+    Raises:
+        ModelMissingError: see `locate`.
+    """
+    return locate(
+        settings.name,
+        query_prefix=settings.query_prefix,
+        document_prefix=settings.document_prefix,
+    )
 
 
 def locate(name: str, *, query_prefix: str = "", document_prefix: str = "") -> ModelSpec:

@@ -66,6 +66,13 @@ class Recorder:
 
     def record(self, entries: Sequence[Prepared]) -> None:
         """Record what became of these documents; written ones are in the state table already."""
+        unwritten = [entry for entry in entries if entry.outcome is not Outcome.CONTENT]
+        if unwritten:
+            self._write(unwritten)
+        for entry in entries:
+            self._tell(entry)
+
+    def _write(self, entries: Sequence[Prepared]) -> None:
         now = self._clock()
         with self._database.write() as connection:
             for entry in entries:
@@ -80,8 +87,6 @@ class Recorder:
                     self._again(connection, entry, attempts=attempts, retry_at=now + BUSY_WAIT_S)
                 elif entry.outcome is Outcome.GONE:
                     self._again(connection, entry, missing_since=now)
-        for entry in entries:
-            self._tell(entry)
 
     def deleted(self, tombstones: Sequence[Document]) -> None:
         """Record that the chunks of these documents are gone."""

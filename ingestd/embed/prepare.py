@@ -82,7 +82,6 @@ class Prepared:
     recheck: bool = False
     embedded: int = 0
     started: float = field(default_factory=time.monotonic)
-    read_s: float = 0.0
 
     def failed(self, error: DocumentError) -> Prepared:
         """Turn this into a failure."""
@@ -117,7 +116,6 @@ class Preparer:
             prepared.outcome, prepared.reason = Outcome.SKIPPED, str(skip)
         except Exception as error:  # noqa: BLE001 - whatever a hostile file provokes in a parser
             prepared.failed(ExtractionError(f"{type(error).__name__}: {error}"))
-        prepared.read_s = time.monotonic() - prepared.started
         return prepared
 
     def _prepare(self, prepared: Prepared) -> None:

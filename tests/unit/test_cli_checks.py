@@ -10,9 +10,9 @@ import pytest
 
 from ingestd.cli import check_parts, check_system, doctor, table
 from ingestd.config import Settings, StoreSettings
-from ingestd.instance import CHROMA_LOCK_NAME, LOCK_NAME
+from ingestd.instance import lock_chroma, take_lock
 from ingestd.location import Location, locate
-from ingestd.lock import FileLock, Owner
+from ingestd.lock import FileLock, Owner, holder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,10 +32,16 @@ def levels(findings: list[Finding]) -> dict[str, str]:
     return {one.name: one.level for one in findings}
 
 
-def test_names_of_locks_agree() -> None:
+def test_the_quick_verbs_see_the_locks_of_the_daemon(location: Location) -> None:
     """The quick verbs look at the locks that the daemon holds."""
-    assert table.LOCK_NAME == LOCK_NAME
-    assert check_parts.CHROMA_LOCK == CHROMA_LOCK_NAME
+    with take_lock(location, Owner.me("run")), lock_chroma(location):
+        owner = table.running(location)
+        assert owner is not None
+        assert owner.verb == "run"
+        assert holder(location.state_dir / "ingestd.lock") == owner
+        held = holder(location.state_dir / "chroma.lock")
+        assert held is not None
+        assert held.verb == "chroma"
 
 
 def test_a_taken_port_fails(location: Location) -> None:
@@ -52,7 +58,7 @@ def test_our_own_port_is_fine(location: Location) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         owner = Owner.me("run", store_url=f"http://127.0.0.1:{port}")
-        with FileLock(location.state_dir / LOCK_NAME).acquire(owner):
+        with FileLock(location.lock_file).acquire(owner):
             settings = Settings(store=StoreSettings(port=port))
             [found] = check_parts.port(settings, location)
     assert found.level == "ok"
@@ -63,7 +69,7 @@ def test_a_store_that_does_not_answer_fails(location: Location) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         owner = Owner.me("run", store_url=f"http://127.0.0.1:{unused.getsockname()[1]}")
-        with FileLock(location.state_dir / LOCK_NAME).acquire(owner):
+        with FileLock(location.lock_file).acquire(owner):
             [found] = check_parts.store(Settings(), location)
     assert found.level == "fail"
 
@@ -71,7 +77,7 @@ def test_a_store_that_does_not_answer_fails(location: Location) -> None:
 def test_a_left_over_chroma_is_told(location: Location) -> None:
     """A Chroma process whose daemon is gone is named by its process id."""
     location.state_dir.mkdir()
-    with FileLock(location.state_dir / CHROMA_LOCK_NAME).acquire(Owner.me("chroma")) as held:
+    with FileLock(location.chroma_lock_file).acquire(Owner.me("chroma")) as held:
         child = os.fork()
         if child == 0:  # the child inherits the lock, and keeps it until it is told to end
             os.read(held.fileno(), 0)

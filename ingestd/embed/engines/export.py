@@ -57,6 +57,11 @@ class ExportError(Exception):
     """The model cannot be run by ONNX Runtime; the message says why."""
 
 
+def folder_of(spec: ModelSpec, cache_dir: Path) -> Path:
+    """Where the export of a model is kept, made or not."""
+    return cache_dir / "onnx" / f"{spec.weights_sha256[:16]}-{spec.pooling}-v{FORMAT}"
+
+
 def exported(spec: ModelSpec, cache_dir: Path) -> Path:
     """The ONNX file of a model, made now when there is no sound one.
 
@@ -71,7 +76,7 @@ def exported(spec: ModelSpec, cache_dir: Path) -> Path:
         ExportError: the architecture has no export, or the result differs from torch.
         OSError: the cache directory cannot be written.
     """
-    folder = cache_dir / "onnx" / f"{spec.weights_sha256[:16]}-{spec.pooling}-v{FORMAT}"
+    folder = folder_of(spec, cache_dir)
     if is_sound(folder, spec):
         return folder / "model.onnx"
     if reason := unsupported(spec):
