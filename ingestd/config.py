@@ -48,6 +48,9 @@ class SourceSettings(Part):
     builtin_excludes: bool = Field(
         default=True, description="leave out VCS folders, temporaries and secrets"
     )
+    watch: Literal["events", "poll"] = Field(
+        default="events", description="poll: for network shares, which tell of no change"
+    )
 
 
 class StoreSettings(Part):
@@ -69,6 +72,9 @@ class StoreSettings(Part):
     timeout_s: float = Field(default=30.0, gt=0, description="longest wait for one answer")
     start_timeout_s: float = Field(default=60.0, gt=0, description="longest wait for the server")
     attempts: int = Field(default=5, ge=1, description="tries of one request")
+    probe_timeout_s: float = Field(
+        default=20.0, gt=0, description="longest wait for a sound answer after a start"
+    )
 
     @model_validator(mode="after")
     def _remote_needs_url(self) -> StoreSettings:
@@ -116,6 +122,9 @@ class WatchSettings(Part):
     settle_ms: int = Field(default=200, ge=0, description="quiet time before a file is read")
     max_wait_s: float = Field(default=5.0, gt=0, description="a busy file is read after this")
     reconcile_s: float = Field(default=600.0, ge=1, description="between full scans")
+    poll_s: float = Field(
+        default=60.0, ge=1, description="between scans of a source without events"
+    )
     canary_s: float = Field(default=60.0, ge=1, description="between checks of the watcher")
 
 
@@ -126,6 +135,9 @@ class LimitSettings(Part):
     batch_bytes: int = Field(default=MIB // 4, ge=1, description="bytes of files in hand at once")
     batch_documents: int = Field(
         default=256, ge=1, le=10_000, description="documents in hand at once"
+    )
+    free_bytes: int = Field(
+        default=512 * MIB, ge=0, description="space to leave free; below it, writing waits"
     )
     vectors_bytes: int = Field(default=2048 * MIB, ge=MIB, description="size of the vectors cache")
     attempts: int = Field(default=5, ge=1, description="tries before a document is given up")

@@ -148,6 +148,25 @@ class WatchLimitError(IngestdError):
     )
 
 
+class DiskFullError(StoreError):
+    """Too little space is left to write; nothing is lost, and the work waits."""
+
+    exit_code = 17
+    code = "disk_full"
+    hint = (
+        "Make room on the file system of the state directory; the work goes on by itself. "
+        "`limits.free_bytes` is how much must stay free."
+    )
+
+
+class FindingsError(IngestdError):
+    """A check found differences between disk, state table and collection."""
+
+    exit_code = 18
+    code = "findings"
+    hint = "`ingestd repair --dry-run` shows what would mend them, `ingestd repair` does it."
+
+
 class DocumentError(IngestdError):
     """One document could not be taken up; the others go on."""
 

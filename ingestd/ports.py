@@ -197,11 +197,20 @@ class Collection(Protocol):
     def relabel(self, ids: Sequence[str], metadatas: Sequence[Metadata]) -> None:
         """Write the metadata of slots that keep their text and embedding."""
 
+    def refill(self, ids: Sequence[str], embeddings: Vectors) -> None:
+        """Write the embeddings of slots that keep text and metadata, after an index was lost.
+
+        A slot that is not there comes into being without text: only for slots that are.
+        """
+
     def delete(self, ids: Sequence[str]) -> None:
         """Delete slots; ids that are not there are ignored."""
 
     def count(self) -> int:
         """How many slots are there."""
+
+    def get(self, ids: Sequence[str], *, embeddings: bool = False) -> list[Record]:
+        """These slots, in no particular order; those that are not there are left out."""
 
     def page(self, offset: int, limit: int, *, embeddings: bool = False) -> list[Record]:
         """Slots by place; for checks, in a store that nobody writes to meanwhile."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from ingestd_state import changes, documents, runs, sources
+from ingestd_state import changes, documents, failpoint, runs, sources
 from ingestd_state.status import SourceStatus
 
 from .compare import Comparison, compare
@@ -150,6 +150,7 @@ class Reconciler:
                 rows = documents.known_in(connection, source.id, directory)
                 ids = [row.id for row in rows if not path or _is_below(row.path, path)]
                 changes.mark_missing(connection, ids, now=self._clock())
+        failpoint.reached("reconcile.missing")
 
     def _apply(
         self, source: WatchedSource, found: Comparison, findings: Findings, priority: int
@@ -181,6 +182,8 @@ class Reconciler:
                         priority=priority,
                     )
                     findings.new += 1
+            failpoint.reached("reconcile.begun")
+        failpoint.reached("reconcile.applied")
 
     @staticmethod
     def _moved(
@@ -239,6 +242,8 @@ class Reconciler:
             else:
                 findings.held += missing
             sources.set_status(connection, source.id, status, reason)
+            failpoint.reached("reconcile.buried")
+        failpoint.reached("reconcile.decided")
         if not quiet and status is not SourceStatus.ONLINE:
             event = "source_offline" if status is SourceStatus.OFFLINE else "source_held"
             hint = f"`ingestd reconcile --accept-deletes {source.name}` deletes what is gone"

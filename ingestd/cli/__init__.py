@@ -32,7 +32,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 unexpected, 2 usage, 3 some documents failed, 4 configuration, "
     "5 folder missing, 6 already running, 7 port busy, 8 model missing, 9 model mismatch, "
     "10 Chroma, 11 state table, 12 not found, 13 foreign collection, 14 not running, 15 timeout, "
-    "16 watch limit.",
+    "16 watch limit, 17 disk full, 18 check found differences.",
 )
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from ingestd.errors import DocumentError, IngestdError, StoreError
-from ingestd_state import work
+from ingestd_state import failpoint, work
 from ingestd_state.engine import DatabaseError
 from ingestd_state.status import DocumentStatus
 
@@ -110,8 +110,7 @@ class EmbedJob:
             return 0
         async with self.lock:
             started, before = time.monotonic(), self._parts.totals.done
-            if self._pause_s:  # the last attempt broke off: some slots may still be doomed
-                await self._settle_doomed()
+            await self._tidy()
             while not self._stopping and (batch := await self._on(self._files, self._claim)):
                 await self._guarded(batch)
             done = self._parts.totals.done - before
@@ -121,9 +120,12 @@ class EmbedJob:
                 await self._on(self._files, lambda: self._parts.recorder.drained(done, seconds))
             return done
 
-    async def _settle_doomed(self) -> None:
+    async def _tidy(self) -> None:
+        """Delete what a check found, and what the last attempt left when it broke off."""
         try:
-            await self._on(self._store, self._parts.writer.delete_doomed)
+            await self._on(self._store, self._parts.writer.delete_orphans)
+            if self._pause_s:
+                await self._on(self._store, self._parts.writer.delete_doomed)
         except StoreError as error:
             self._pause(error)
             raise
@@ -171,13 +173,15 @@ class EmbedJob:
                 return []
         with database.write() as connection:
             limits = self._parts.limits
-            return work.claim(
+            claimed = work.claim(
                 connection,
                 now,
                 ids,
                 limit=limits.batch_documents,
                 limit_bytes=limits.batch_bytes,
             )
+        failpoint.reached("claim.committed")
+        return claimed
 
     def _prepare(self, documents: Sequence[Document]) -> list[Prepared]:
         """Read documents; when a stop is asked for, the rest of the batch waits."""

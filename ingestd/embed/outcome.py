@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ingestd_state import changes, chunks, runs, work
+from ingestd_state import changes, chunks, failpoint, runs, work
 from ingestd_state.status import DocumentStatus
 
 from .metadata import text_of
@@ -55,6 +55,7 @@ class Recorder:
             given_back = work.recover(connection)
             unsettled = chunks.unsettled(connection)
             changes.mark_changed(connection, unsettled, now=self._clock(), forced=True)
+        failpoint.reached("settle.recovered")
         return given_back
 
     def outdate(self) -> None:
@@ -87,6 +88,7 @@ class Recorder:
                     self._again(connection, entry, attempts=attempts, retry_at=now + BUSY_WAIT_S)
                 elif entry.outcome is Outcome.GONE:
                     self._again(connection, entry, missing_since=now)
+            failpoint.reached("outcome.begun")
 
     def deleted(self, tombstones: Sequence[Document]) -> None:
         """Record that the chunks of these documents are gone."""

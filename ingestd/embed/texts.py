@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ingestd.errors import DocumentError
-from ingestd_state import vectors
+from ingestd_state import failpoint, vectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -120,6 +120,7 @@ class TextEmbedder:
                 now=self._clock(),
             )
         self._totals.chunks["embedded"] += len(window)
+        failpoint.reached("embed.window")
 
 
 def _digests(contents: Sequence[Prepared]) -> Iterator[bytes]:

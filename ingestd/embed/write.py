@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from ingestd.errors import StoreError
-from ingestd_state import chunks, vectors, work
+from ingestd_state import chunks, failpoint, orphans, vectors, work
 from ingestd_state.status import DocumentStatus
 
 from .metadata import labels, of_chunk
@@ -107,7 +107,9 @@ class Writer:
         ]
         for part in _parts(written):
             collection.relabel([slot for slot, _ in part], [values for _, values in part])
+            failpoint.reached("labels.part")
         self._totals.chunks["relabelled"] += len(written)
+        failpoint.reached("labels.done")
 
     def delete_doomed(self, tombstones: Sequence[str] = ()) -> None:
         """Delete every doomed slot, and forget its row; then forget the tombstones."""
@@ -121,12 +123,33 @@ class Writer:
                 by_collection[name].append(slot)
             for name, slots in by_collection.items():
                 self._collection(name).delete(slots)
+            failpoint.reached("doomed.deleted")
             with self._database.write() as connection:
                 chunks.forget(connection, [slot for slot, _ in doomed])
             self._totals.chunks["deleted"] += len(doomed)
         if tombstones:
+            failpoint.reached("doomed.forgotten")
             with self._database.write() as connection:
                 work.forget(connection, tombstones)
+
+    def delete_orphans(self) -> None:
+        """Delete the slots that a check found without an owner, unless they have one by now."""
+        while True:
+            with self._database.read() as connection:
+                due = orphans.due(connection, BATCH)
+                ownerless = set(orphans.unknown(connection, [slot for slot, _ in due]))
+            if not due:
+                return
+            by_collection = defaultdict(list)
+            for slot, name in due:
+                by_collection[name].append(slot)
+            for name, slots in by_collection.items():
+                self._collection(name).delete([slot for slot in slots if slot in ownerless])
+            failpoint.reached("orphan.deleted")
+            with self._database.write() as connection:
+                for name, slots in by_collection.items():
+                    orphans.forget(connection, name, slots)
+            self._totals.chunks["deleted"] += len(ownerless)
 
     def _plan(self, contents: Sequence[Prepared], leaving: Sequence[Document]) -> list[Assignment]:
         ids = [prepared.document.id for prepared in contents]
@@ -146,6 +169,8 @@ class Writer:
                     holds=len(rows),
                 )
             chunks.plan(connection, doomed)
+            failpoint.reached("plan.begun")
+        failpoint.reached("plan.committed")
         return assignments
 
     def _upsert(self, collection: Collection, placed: Sequence[Placed]) -> None:
@@ -159,6 +184,8 @@ class Writer:
                 [self._metadata(prepared, chunk, now) for prepared, _, chunk in part],
             )
             self._totals.chunks["upserted"] += len(part)
+            failpoint.reached("upsert.part")
+        failpoint.reached("upsert.done")
 
     def _relabel_kept(self, collection: Collection, placed: Sequence[Placed]) -> None:
         now = self._clock()
@@ -168,6 +195,7 @@ class Writer:
                 [self._metadata(prepared, chunk, now) for prepared, _, chunk in part],
             )
             self._totals.chunks["relabelled"] += len(part)
+            failpoint.reached("relabel.part")
 
     def _embeddings(
         self, digests: Sequence[bytes], now: float
@@ -206,6 +234,8 @@ class Writer:
                     },
                     recheck_at=recheck_at(prepared, now),
                 )
+            failpoint.reached("live.begun")
+        failpoint.reached("live.committed")
 
 
 def fingerprint_columns(prepared: Prepared) -> dict[str, int]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect, text
 
+from . import failpoint
 from .engine import DatabaseError, NewerSchemaError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from .engine import Database
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision; a test compares it with the migrations folder."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -59,4 +60,6 @@ def upgrade(database: Database) -> bool:
             command.upgrade(config, HEAD)
         except CommandError as error:
             raise DatabaseError(f"{database.url}: migration failed: {error}") from error
+        failpoint.reached("migrate.begun")
+    failpoint.reached("migrate.committed")
     return True

@@ -41,6 +41,7 @@ sources = Table(
     Column("device", BigInteger),
     Column("seen_nonempty", Boolean, nullable=False, server_default=false()),
     Column("last_scan_at", Float),
+    Column("watching", Text, nullable=False, server_default=""),
 )
 
 documents = Table(
@@ -106,6 +107,22 @@ runs = Table(
     Column("outcome", String(20), nullable=False),
     Column("counts", Text, nullable=False),
     Index(None, "started_at"),
+)
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("name", String(512), primary_key=True),
+    # Since when it is to be filled anew from the vectors cache, and why.
+    Column("refill_since", Float),
+    Column("reason", Text, nullable=False, server_default=""),
+)
+
+orphans = Table(
+    "orphans",
+    metadata,
+    Column("collection", String(512), primary_key=True),
+    Column("slot", String(512), primary_key=True),
 )
 
 # The vectors lie in a file of their own, with no migrations: a cache is made anew.

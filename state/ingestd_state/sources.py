@@ -30,6 +30,7 @@ class Source:
     device: int | None
     seen_nonempty: bool
     last_scan_at: float | None
+    watching: str = ""
 
 
 def _source(row: Row[Any]) -> Source:
@@ -99,6 +100,11 @@ def set_status(connection: Connection, source_id: int, status: SourceStatus, rea
     connection.execute(
         update(sources).where(sources.c.id == source_id).values(status=status.value, reason=reason)
     )
+
+
+def set_watching(connection: Connection, source_id: int, watching: str) -> None:
+    """Record how changes of a source are noticed: ``events``, or ``polling: `` and why."""
+    connection.execute(update(sources).where(sources.c.id == source_id).values(watching=watching))
 
 
 def record_scan(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select, tuple_, update
 
+from . import failpoint
 from .parts import parts
 from .schema import vectors, vectors_metadata
 
@@ -103,3 +104,4 @@ def prune(connection: Connection, limit_bytes: int) -> int:
         surplus = -(-(total - limit_bytes) * number // total)
         oldest = select(*key).order_by(vectors.c.used_at, *key).limit(surplus)
         pruned += connection.execute(delete(vectors).where(tuple_(*key).in_(oldest))).rowcount
+        failpoint.reached("prune.begun")

@@ -63,6 +63,11 @@ class ChromaCollection:
             values = [_given(metadata) for metadata in metadatas[part]]
             self._run("update", {"ids": list(ids[part]), "metadatas": values})
 
+    def refill(self, ids: Sequence[str], embeddings: Vectors) -> None:
+        """Write embeddings only: text and metadata stay, and are not indexed again."""
+        for part in _parts([0] * len(ids)):
+            self._run("upsert", {"ids": list(ids[part]), "embeddings": embeddings[part]})
+
     def delete(self, ids: Sequence[str]) -> None:
         """Delete slots; absent ones are ignored."""
         for part in _parts([0] * len(ids)):
@@ -72,17 +77,18 @@ class ChromaCollection:
         """How many slots are there."""
         return int(self._run("count", {}))
 
+    def get(self, ids: Sequence[str], *, embeddings: bool = False) -> list[Record]:
+        """These slots, as far as they are there."""
+        include = ["documents", "metadatas", *(["embeddings"] if embeddings else [])]
+        found: list[Record] = []
+        for part in _parts([0] * len(ids)):
+            found += _records(self._run("get", {"ids": list(ids[part]), "include": include}))
+        return found
+
     def page(self, offset: int, limit: int, *, embeddings: bool = False) -> list[Record]:
         """Slots by place."""
         include = ["documents", "metadatas", *(["embeddings"] if embeddings else [])]
-        got = self._run("get", {"limit": limit, "offset": offset, "include": include})
-        vectors = got["embeddings"] if embeddings else [()] * len(got["ids"])
-        return [
-            Record(slot, text or "", metadata or {}, vector)
-            for slot, text, metadata, vector in zip(
-                got["ids"], got["documents"], got["metadatas"], vectors, strict=True
-            )
-        ]
+        return _records(self._run("get", {"limit": limit, "offset": offset, "include": include}))
 
     def query(self, embedding: Vectors, limit: int) -> list[Hit]:
         """The nearest slots; one that is being deleted at the moment is left out."""
@@ -133,6 +139,17 @@ class ChromaCollection:
                 f"the collection {self.name!r} is gone: somebody deleted it",
                 hint="Start ingestd again to make it anew, then `ingestd reindex --all`.",
             ) from error
+
+
+def _records(got: Any) -> list[Record]:
+    """What Chroma gives, as records; without embeddings when they were not asked for."""
+    vectors = got["embeddings"]
+    return [
+        Record(slot, text or "", metadata or {}, () if vectors is None else vectors[place])
+        for place, (slot, text, metadata) in enumerate(
+            zip(got["ids"], got["documents"], got["metadatas"], strict=True)
+        )
+    ]
 
 
 def is_missing(error: RefusedError) -> bool:

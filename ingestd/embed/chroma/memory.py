@@ -40,6 +40,12 @@ class MemoryCollection:
                 merged = _merge(old.metadata, metadata)
                 self._slots[slot] = Record(slot, old.text, merged, old.embedding)
 
+    def refill(self, ids: Sequence[str], embeddings: Vectors) -> None:
+        """Write embeddings only."""
+        for slot, vector in zip(ids, embeddings, strict=True):
+            old = self._slots.get(slot) or Record(slot, "", {})
+            self._slots[slot] = Record(slot, old.text, old.metadata, vector.tolist())
+
     def delete(self, ids: Sequence[str]) -> None:
         """Delete slots; absent ones are ignored."""
         for slot in ids:
@@ -48,6 +54,11 @@ class MemoryCollection:
     def count(self) -> int:
         """How many slots are there."""
         return len(self._slots)
+
+    def get(self, ids: Sequence[str], *, embeddings: bool = False) -> list[Record]:
+        """These slots, as far as they are there."""
+        found = (self._slots[slot] for slot in ids if slot in self._slots)
+        return [r if embeddings else Record(r.id, r.text, r.metadata) for r in found]
 
     def page(self, offset: int, limit: int, *, embeddings: bool = False) -> list[Record]:
         """Slots in order of their first writing."""
