@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, func, select, update
 
+from .chunks import of_origin
 from .documents import below, select_where
 from .parts import parts
 from .schema import chunks, documents
@@ -37,21 +38,23 @@ def directory_of(path: bytes) -> bytes:
 def _free_id(connection: Connection, source_name: str, path: bytes) -> str:
     """A document id: from the first place seen, so that two cold runs agree on it."""
     for attempt in range(1_000):
-        seed = b"\0".join((source_name.encode(), path, str(attempt).encode()))
-        candidate = hashlib.sha256(seed).hexdigest()[:16]
+        candidate = first_id(source_name, path, attempt)
         if not _is_taken(connection, candidate):
             return candidate
     message = f"no free document id for {path!r}"
     raise RuntimeError(message)
 
 
+def first_id(source_name: str, path: bytes, attempt: int = 0) -> str:
+    """The document id that a path is given when nobody has it; others at further attempts."""
+    seed = b"\0".join((source_name.encode(), path, str(attempt).encode()))
+    return hashlib.sha256(seed).hexdigest()[:16]
+
+
 def _is_taken(connection: Connection, candidate: str) -> bool:
     """Whether a document has this id, or had it and left a slot that another one took over."""
     own = select(documents.c.id).where(documents.c.id == candidate)
-    # Digits at both ends, so that the range holds under any collation.
-    inherited = select(chunks.c.slot).where(
-        chunks.c.slot.between(f"{candidate}-0", f"{candidate}-9999999999")
-    )
+    inherited = select(chunks.c.slot).where(of_origin(candidate))
     return any(connection.execute(query.limit(1)).first() for query in (own, inherited))
 
 
@@ -76,23 +79,25 @@ def add(
     """
     source_id, source_name = source
     document_id = _free_id(connection, source_name, path)
-    connection.execute(
-        documents.insert().values(
-            id=document_id,
-            source_id=source_id,
-            path=path,
-            directory=directory_of(path),
-            status=DocumentStatus.PENDING.value,
-            changed_at=now,
-            priority=priority,
-            **_key_values(key),
-        )
-    )
+    row = new_row(document_id, source_id, path, key, now=now, priority=priority)
+    connection.execute(documents.insert().values(**row))
     return document_id
 
 
-def _key_values(key: Key) -> dict[str, Any]:
-    return dict(zip(("device", "inode", "size", "mtime_ns", "ctime_ns"), key, strict=True))
+def new_row(
+    document_id: str, source_id: int, path: bytes, key: Key, *, now: float, priority: int
+) -> dict[str, Any]:
+    """The values of the row of a file that is not known yet."""
+    return {
+        "id": document_id,
+        "source_id": source_id,
+        "path": path,
+        "directory": directory_of(path),
+        "status": DocumentStatus.PENDING.value,
+        "changed_at": now,
+        "priority": priority,
+        **dict(zip(("device", "inode", "size", "mtime_ns", "ctime_ns"), key, strict=True)),
+    }
 
 
 def mark_changed(

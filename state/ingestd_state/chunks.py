@@ -12,9 +12,11 @@ from .schema import chunks, documents, sources
 from .status import ChunkStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
+
+PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def of_documents(connection: Connection, ids: Sequence[str]) -> dict[str, list[S
 def plan(connection: Connection, slots: Sequence[Slot]) -> None:
     """Write the planned and doomed rows; a row of the same slot is replaced."""
     for part in parts(slots):
-        connection.execute(delete(chunks).where(chunks.c.slot.in_([slot.slot for slot in part])))
+        remove(connection, [slot.slot for slot in part])
         connection.execute(
             chunks.insert(),
             [
@@ -153,12 +155,51 @@ def count_live(connection: Connection) -> int:
     ).scalar_one()
 
 
-def unsettled(connection: Connection) -> list[str]:
-    """Documents that an earlier process left between plan and live."""
+def unsettled(connection: Connection) -> list[tuple[str, str]]:
+    """Documents that were left between plan and live, each with the collection it is in."""
     rows = connection.execute(
-        select(chunks.c.document_id)
+        select(chunks.c.document_id, sources.c.collection)
+        .join(documents, documents.c.id == chunks.c.document_id)
+        .join(sources, sources.c.id == documents.c.source_id)
         .where(chunks.c.status == ChunkStatus.PLANNED.value)
         .distinct()
         .order_by(chunks.c.document_id)
     )
-    return [row.document_id for row in rows]
+    return [(row.document_id, row.collection) for row in rows]
+
+
+def remove(connection: Connection, slots: Sequence[str]) -> None:
+    """Remove rows, whatever their status."""
+    for part in parts(slots):
+        connection.execute(delete(chunks).where(chunks.c.slot.in_(part)))
+
+
+def withdraw(connection: Connection, document_id: str, *, holds: int) -> None:
+    """Remember what a document has after its plan was taken back.
+
+    Args:
+        connection: a write transaction, in which its rows are as they shall be.
+        document_id: the document.
+        holds: how many slots it has.
+    """
+    # So that the next attempt takes the slots that this one would have taken.
+    own = connection.execute(select(chunks.c.slot).where(of_origin(document_id))).scalars()
+    following = max((int(slot.rpartition("-")[2]) + 1 for slot in own), default=0)
+    connection.execute(
+        update(documents)
+        .where(documents.c.id == document_id)
+        .values(chunk_count=holds, digest=None, next_slot=following)
+    )
+
+
+def of_origin(document_id: str) -> ColumnElement[bool]:
+    """A condition: the slot was made for this document, whoever has it now."""
+    # Digits at both ends, so that the range holds under any collation.
+    return chunks.c.slot.between(f"{document_id}-0", f"{document_id}-9999999999")
+
+
+def digests(connection: Connection) -> Iterator[list[bytes]]:
+    """The digests of all chunks, a page at a time; one that occurs twice may come twice."""
+    rows = connection.execute(select(chunks.c.digest), execution_options={"yield_per": PAGE})
+    for page in rows.scalars().partitions():
+        yield list(page)

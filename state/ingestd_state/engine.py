@@ -8,9 +8,12 @@ commit, hence inside the lock. The decision is recorded in ``docs/decisions``.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import sqlite3
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +28,11 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, MetaData
 
 BUSY_TIMEOUT_MS = 5_000
+"""How long a writer waits for others, at SQLite's lock and at ours."""
+POLL_S = 0.005
+LOGS = ("-wal", "-shm")
+"""What SQLite keeps beside a database file: without it, the file is not the database."""
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 class DatabaseError(Exception):
@@ -35,6 +43,22 @@ class NewerSchemaError(DatabaseError):
     """The database was written by a newer version of the program."""
 
 
+class FullError(DatabaseError):
+    """No space is left where the database lies; nothing was written."""
+
+
+class DamagedError(DatabaseError):
+    """The file is no database, or has a broken page; waiting does not help.
+
+    Attributes:
+        url: of the database.
+    """
+
+    def __init__(self, message: str, url: str) -> None:
+        super().__init__(message)
+        self.url = url
+
+
 class Database:
     """One database: read transactions, and write transactions one at a time."""
 
@@ -43,10 +67,11 @@ class Database:
         self._lock_fd: int | None = None
         try:
             self.url = make_url(url).render_as_string(hide_password=True)
-            self._lock_path = _lock_path(url)
+            self.file = _file(url)
             self.engine = _engine(url)
         except Exception as error:
             raise DatabaseError(f"cannot open the database: {error}") from error
+        self._lock_path = self.file and Path(f"{self.file}.lock")
         self._reader = self.engine.execution_options(read_only=True)
 
     @contextmanager
@@ -75,15 +100,45 @@ class Database:
             metadata.create_all(connection)
 
     def checkpoint(self) -> None:
-        """Move the write-ahead log into the database and cut it to nothing (SQLite only)."""
+        """Move the write-ahead log into the database and cut it to nothing (SQLite only).
+
+        Raises:
+            DatabaseError: the database cannot be written.
+        """
         if self.engine.dialect.name == "sqlite":
-            with self._exclusive(), self.engine.connect() as connection:
+            with _translated(self.url), self._exclusive(), self.engine.connect() as connection:
                 raw: Any = connection.connection.driver_connection
                 raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def close(self) -> None:
-        """Close all connections and the lock file."""
+    def set_aside(self) -> Path | None:
+        """Move a damaged file out of the way; what is written next begins a new one (SQLite only).
+
+        Returns:
+            Where the damaged file is now; one that was set aside before is gone. None when there
+            was none.
+
+        Raises:
+            DatabaseError: it cannot be moved.
+        """
+        if self.file is None:
+            return None
+        aside = Path(f"{self.file}.damaged")
         with self._exclusive():
+            self.engine.dispose()
+            try:
+                for end in LOGS:
+                    Path(f"{self.file}{end}").unlink(missing_ok=True)
+                self.file.replace(aside)
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                raise DatabaseError(f"{error.filename}: {error.strerror}") from error
+        return aside
+
+    def close(self) -> None:
+        """Close all connections and the lock file; the process ends soon when another is stuck."""
+        # The last connection that is closed writes a checkpoint: never without the lock.
+        with contextlib.suppress(DatabaseError), self._exclusive():
             self.engine.dispose()
         if self._lock_fd is not None:
             os.close(self._lock_fd)
@@ -99,7 +154,11 @@ class Database:
             try:
                 if self._lock_fd is None:
                     self._lock_fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-                fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+                _flock(self._lock_fd, BUSY_TIMEOUT_MS / 1000)
+            except BlockingIOError as error:
+                wait_s = BUSY_TIMEOUT_MS // 1000
+                message = f"{self.url}: another process has been writing for {wait_s} s"
+                raise DatabaseError(message) from error
             except OSError as error:
                 raise DatabaseError(f"{self._lock_path}: {error.strerror}") from error
             try:
@@ -108,11 +167,26 @@ class Database:
                 fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
 
 
-def _lock_path(url: str) -> Path | None:
+def _flock(fd: int, wait_s: float) -> None:
+    """Lock a file exclusively; raises `BlockingIOError` when it is not to be had in time."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Asking again and again, because a wait in the kernel has no end.
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(POLL_S)
+        else:
+            return
+
+
+def _file(url: str) -> Path | None:
     parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
         return None
-    return Path(parsed.database + ".lock")
+    return Path(str(parsed.database))
 
 
 def _engine(url: str) -> Engine:
@@ -142,5 +216,16 @@ def _begin_sqlite(connection: Connection) -> None:
 def _translated(url: str) -> Iterator[None]:
     try:
         yield
-    except DBAPIError as error:
-        raise DatabaseError(f"{url}: {error.orig}") from error
+    except (DBAPIError, sqlite3.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        raise _kind_of(cause, url) from error
+
+
+def _kind_of(cause: BaseException | None, url: str) -> DatabaseError:
+    """The error of ours for one of the driver's."""
+    message = f"{url}: {cause}"
+    # The lower byte is the kind; the rest, which place in SQLite found it.
+    number = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    if number in DAMAGED:
+        return DamagedError(message, url)
+    return FullError(message) if number == sqlite3.SQLITE_FULL else DatabaseError(message)

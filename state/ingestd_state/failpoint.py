@@ -35,6 +35,8 @@ POINTS: dict[str, str] = {
     "outcome.begun": "outcomes are written, and not committed",
     "orphan.deleted": "orphans are deleted from the collection, their rows are still there",
     "settle.recovered": "what an earlier process had in hand is given back",
+    "withdraw.begun": "a plan that broke off is taken back, and not committed",
+    "withdraw.committed": "the table says again what the collection holds",
     "reconcile.begun": "what a scan found is written, and not committed",
     "reconcile.applied": "a part of a scan is recorded",
     "reconcile.missing": "what is gone is marked, and nothing is decided about it",

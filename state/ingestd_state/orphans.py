@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, literal, select
 
 from .parts import parts
-from .schema import chunks, orphans
+from .schema import chunks, documents, orphans, sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,13 +15,36 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def unknown(connection: Connection, slots: Sequence[str]) -> list[str]:
-    """Which of these slots no document owns, in the given order."""
+def unknown(connection: Connection, collection: str, slots: Sequence[str]) -> list[str]:
+    """Which of these slots of a collection no document owns, in the given order.
+
+    A document owns its slots in the collection that its source writes to now, and in no other.
+    """
     owned: set[str] = set()
     for part in parts(slots):
-        rows = connection.execute(select(chunks.c.slot).where(chunks.c.slot.in_(part)))
+        rows = connection.execute(
+            select(chunks.c.slot)
+            .join(documents, documents.c.id == chunks.c.document_id)
+            .join(sources, sources.c.id == documents.c.source_id)
+            .where(chunks.c.slot.in_(part), sources.c.collection == collection)
+        )
         owned.update(row.slot for row in rows)
     return [slot for slot in slots if slot not in owned]
+
+
+def leave_behind(connection: Connection, source_id: int, collection: str) -> None:
+    """Have every slot of a source deleted from a collection that it writes to no more."""
+    left = (
+        select(literal(collection), chunks.c.slot)
+        .join(documents, documents.c.id == chunks.c.document_id)
+        .where(documents.c.source_id == source_id)
+    )
+    known = select(orphans.c.slot).where(orphans.c.collection == collection)
+    connection.execute(
+        orphans.insert().from_select(
+            ["collection", "slot"], left.where(chunks.c.slot.not_in(known))
+        )
+    )
 
 
 def add(connection: Connection, collection: str, slots: Sequence[str]) -> None:

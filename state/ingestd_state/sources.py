@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, update
 
+from . import orphans
 from .schema import documents, sources
 from .status import DocumentStatus, SourceStatus, sources_of
 
@@ -42,8 +43,8 @@ def _source(row: Row[Any]) -> Source:
 def ensure(connection: Connection, name: str, path: bytes, collection: str, rules: str) -> Source:
     """Find or make the source of this name, with this configuration.
 
-    When it writes to another collection than before, every chunk is written there; when its root
-    has another path, every chunk is labelled anew.
+    When it writes to another collection than before, every chunk is written there, and the old one
+    loses them; when its root has another path, every chunk is labelled anew.
     """
     values: dict[str, Any] = {"path": path, "collection": collection, "rules": rules}
     found = connection.execute(select(sources).where(sources.c.name == name)).one_or_none()
@@ -57,6 +58,7 @@ def ensure(connection: Connection, name: str, path: bytes, collection: str, rule
             values["reason"] = ""
         connection.execute(update(sources).where(sources.c.id == found.id).values(**values))
         if found.collection != collection:
+            orphans.leave_behind(connection, found.id, found.collection)
             _take_up(connection, found.id, forced=True)
         elif found.path != path:
             _take_up(connection, found.id, relabel=True)
@@ -96,9 +98,11 @@ def detach_others(connection: Connection, names: Sequence[str]) -> list[str]:
 
 
 def set_status(connection: Connection, source_id: int, status: SourceStatus, reason: str) -> None:
-    """Record whether deletions are believed, and why not."""
+    """Record whether deletions are believed, and why not; one that is detached stays so."""
     connection.execute(
-        update(sources).where(sources.c.id == source_id).values(status=status.value, reason=reason)
+        update(sources)
+        .where(sources.c.id == source_id, sources.c.status != SourceStatus.DETACHED.value)
+        .values(status=status.value, reason=reason)
     )
 
 

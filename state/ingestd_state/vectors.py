@@ -6,9 +6,21 @@ lost to a kill or a full disk. It lies in a database file of its own and is boun
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy import (
+    Column,
+    LargeBinary,
+    MetaData,
+    Table,
+    and_,
+    delete,
+    func,
+    select,
+    tuple_,
+    update,
+)
 
 from . import failpoint
 from .parts import parts
@@ -17,12 +29,36 @@ from .schema import vectors, vectors_metadata
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from .engine import Database
 
 ROW_OVERHEAD_BYTES = 120
 """What a row costs beside its embedding, for the bound."""
+RESOLUTION_S = 60
+"""Uses within the same minute count as one: the row is not written again."""
+
+_live = Table(
+    "live",
+    MetaData(),
+    Column("digest", LargeBinary(32), primary_key=True),
+    prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
+)
+"""The digests that chunks use, while the cache is trimmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """How many embeddings left the cache.
+
+    Attributes:
+        dead: no chunk uses them.
+        live: chunks use them; to fill a collection anew, their texts must be embedded again.
+    """
+
+    dead: int = 0
+    live: int = 0
 
 
 def create(database: Database) -> None:
@@ -74,7 +110,11 @@ def touch(connection: Connection, model: str, digests: Sequence[bytes], *, now: 
     for part in parts(list(dict.fromkeys(digests))):
         connection.execute(
             update(vectors)
-            .where(vectors.c.model == model, vectors.c.digest.in_(part))
+            .where(
+                vectors.c.model == model,
+                vectors.c.digest.in_(part),
+                vectors.c.used_at < int(now) - RESOLUTION_S,
+            )
             .values(used_at=int(now))
         )
 
@@ -94,6 +134,39 @@ def count(connection: Connection) -> int:
 
 def prune(connection: Connection, limit_bytes: int) -> int:
     """Remove the least recently used until the rest fits; returns how many went."""
+    return _prune(connection, limit_bytes, None)
+
+
+def trim(
+    connection: Connection, limit_bytes: int, *, model: str, live: Iterable[Sequence[bytes]]
+) -> Trimmed:
+    """Remove until the rest fits: first what no chunk uses, the least recently used first.
+
+    Only when the bound is smaller than what the chunks use do some of those leave, too.
+
+    Args:
+        connection: a write transaction on the cache.
+        limit_bytes: the bound.
+        model: the model in use; chunks need the embeddings of no other.
+        live: the digests of all chunks, page by page; asked for only when something must leave.
+    """
+    if size(connection)[1] <= limit_bytes:
+        return Trimmed()
+    # On disk when it is large: the digests of all chunks are never in memory.
+    _live.create(connection)
+    try:
+        for page in live:
+            rows = [{"digest": digest} for digest in page]
+            connection.execute(_live.insert().prefix_with("OR IGNORE"), rows)
+        used = and_(vectors.c.model == model, vectors.c.digest.in_(select(_live.c.digest)))
+        dead = _prune(connection, limit_bytes, ~used)
+        return Trimmed(dead, _prune(connection, limit_bytes, None))
+    finally:
+        _live.drop(connection, checkfirst=True)
+
+
+def _prune(connection: Connection, limit_bytes: int, of: ColumnElement[bool] | None) -> int:
+    """Remove the least recently used of a kind until the rest fits, or none of it is left."""
     key = (vectors.c.digest, vectors.c.model)
     pruned = 0
     while True:
@@ -103,5 +176,10 @@ def prune(connection: Connection, limit_bytes: int) -> int:
         # Exact where all embeddings are of one size; another round where they are not.
         surplus = -(-(total - limit_bytes) * number // total)
         oldest = select(*key).order_by(vectors.c.used_at, *key).limit(surplus)
-        pruned += connection.execute(delete(vectors).where(tuple_(*key).in_(oldest))).rowcount
+        if of is not None:
+            oldest = oldest.where(of)
+        gone = connection.execute(delete(vectors).where(tuple_(*key).in_(oldest))).rowcount
         failpoint.reached("prune.begun")
+        if not gone:
+            return pruned
+        pruned += gone

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, delete, func, or_, select, update
 
 from .documents import COLUMNS, Document, document
+from .parts import parts
 from .schema import chunks, documents, sources
-from .status import DocumentStatus, SourceStatus
+from .status import DocumentStatus, SourceStatus, sources_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -43,6 +44,20 @@ def recover(connection: Connection) -> int:
         .where(documents.c.status == DocumentStatus.WORKING.value)
         .values(status=DocumentStatus.PENDING.value)
     ).rowcount
+
+
+def due_again(connection: Connection, ids: Sequence[str]) -> None:
+    """What was planned for these documents is to be done again.
+
+    A tombstone stays one, and what is missing stays missing: only who sees the file may say more.
+    """
+    states = set(sources_of(DocumentStatus.PENDING)) - {DocumentStatus.DELETED.value}
+    for part in parts(ids):
+        connection.execute(
+            update(documents)
+            .where(documents.c.id.in_(part), documents.c.status.in_(sorted(states)))
+            .values(status=DocumentStatus.PENDING.value, attempts=0, retry_at=None, recheck_at=None)
+        )
 
 
 def is_due(connection: Connection, now: float, source_ids: Sequence[int]) -> bool:

@@ -110,7 +110,7 @@ def test_the_doomed_wait_for_their_document(connection: Connection) -> None:
     """The rest of an old version is not deleted before the new version is wholly in."""
     key = make(connection, b"a", PLANNED, DOOMED)
     assert chunks.doomed(connection, 10) == []
-    assert chunks.unsettled(connection) == [key]
+    assert chunks.unsettled(connection) == [(key, "ingestd")]
     chunks.make_live(connection, [key])
     assert chunks.doomed(connection, 10) == [(f"{key}-1", "ingestd")]
     assert chunks.unsettled(connection) == []

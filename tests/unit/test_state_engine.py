@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import subprocess
@@ -14,7 +15,8 @@ import pytest
 from sqlalchemy import text
 
 import ingestd_state
-from ingestd_state.engine import Database, DatabaseError
+from ingestd_state import engine
+from ingestd_state.engine import DamagedError, Database, DatabaseError, FullError
 
 STATE = Path(ingestd_state.__file__).parents[1]
 
@@ -175,8 +177,92 @@ def test_a_damaged_file_is_a_database_error(counter: Database, part: str) -> Non
     data[start : start + 100] = bytes(byte ^ 0xFF for byte in data[start : start + 100])
     path.write_bytes(data)
     damaged = Database(counter.url)
-    with pytest.raises(DatabaseError):
+    with pytest.raises(DamagedError) as caught:
         value(damaged)
+    assert caught.value.url == counter.url
+
+
+def test_a_writer_does_not_wait_for_ever(
+    counter: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that keeps our lock is told as DatabaseError in the end; nothing was written."""
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 200)
+    assert counter.file
+    with Path(f"{counter.file}.lock").open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(DatabaseError, match="another process"), counter.write():
+            pass
+        fcntl.flock(other, fcntl.LOCK_UN)
+        with counter.write() as connection:
+            connection.execute(text("UPDATE counter SET value = 1"))
+    assert value(counter) == 1
+
+
+def test_a_stranger_who_keeps_sqlites_lock_is_told(
+    counter: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So is a program that knows nothing of our lock and never ends its transaction."""
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 200)
+    assert counter.file
+    ours = Database(counter.url)
+    stranger = sqlite3.connect(counter.file, isolation_level=None)
+    stranger.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(DatabaseError, match="locked"), ours.write():
+        pass
+    assert value(ours) == 0, "readers go on"
+    stranger.execute("ROLLBACK")
+    with ours.write() as connection:
+        connection.execute(text("UPDATE counter SET value = 1"))
+    assert value(ours) == 1
+    stranger.close()
+    ours.close()
+
+
+def test_closing_does_not_wait_for_ever(counter: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop goes through although another process keeps the lock."""
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 100)
+    with Path(f"{counter.file}.lock").open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        counter.close()
+
+
+def test_a_full_file_system_is_a_full_error(counter: Database) -> None:
+    """When SQLite finds no room, the error says so; what was there before is still there."""
+    with counter.write() as connection:
+        pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+
+    def fill() -> None:
+        with counter.write() as connection:
+            connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+            connection.execute(text("CREATE TABLE big AS SELECT randomblob(100000) AS data"))
+
+    with pytest.raises(FullError):
+        fill()
+    assert value(counter) == 0
+
+
+def test_a_database_that_is_set_aside_begins_anew(counter: Database) -> None:
+    """The file is kept under another name, once; the same object writes a new one."""
+    for number in (1, 2):
+        with counter.write() as connection:
+            connection.execute(text("CREATE TABLE IF NOT EXISTS counter (value INTEGER)"))
+            connection.execute(text("DELETE FROM counter"))
+            connection.execute(text("INSERT INTO counter VALUES (:n)"), {"n": number})
+        counter.checkpoint()
+        aside = counter.set_aside()
+        assert aside == Path(f"{counter.file}.damaged")
+        assert value(Database(f"sqlite:///{aside}")) == number
+    with pytest.raises(DatabaseError, match="no such table"):
+        value(counter)
+    assert Database("sqlite://").set_aside() is None
+
+
+def test_setting_aside_what_is_not_there_does_nothing(counter: Database) -> None:
+    """A file that somebody deleted needs no moving."""
+    assert counter.file
+    counter.close()
+    counter.file.unlink()
+    assert counter.set_aside() is None
 
 
 def test_a_folder_that_is_not_there_is_a_database_error(tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import update
 
-from ingestd_state import changes, documents, runs, sources
+from ingestd_state import changes, chunks, documents, orphans, runs, sources
+from ingestd_state.chunks import Slot
 from ingestd_state.runs import Run
 from ingestd_state.schema import documents as table
-from ingestd_state.status import DocumentStatus, SourceStatus
+from ingestd_state.status import ChunkStatus, DocumentStatus, SourceStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +62,26 @@ def test_another_collection_gets_every_chunk(connection: Connection) -> None:
         assert flags(connection, keys[status]) == (status.value, False, False)
 
 
+def test_another_collection_takes_the_slots_from_the_old_one(connection: Connection) -> None:
+    """What a source had in its old collection is to be deleted there, and nothing else is.
+
+    Going back before that was done takes it back: the slots have an owner again.
+    """
+    key = make(connection, b"a", DocumentStatus.INDEXED)
+    slots = [f"{key}-{number}" for number in range(3)]
+    for number, slot in enumerate(slots):
+        row = Slot(slot, key, number, 0, 1, bytes(32), ChunkStatus.LIVE)
+        chunks.plan(connection, [row])
+    assert orphans.unknown(connection, "ingestd", [*slots, "alien"]) == ["alien"]
+    sources.ensure(connection, "docs", b"/docs", "second", "{}")
+    assert orphans.due(connection, 10) == [(slot, "ingestd") for slot in slots]
+    assert orphans.unknown(connection, "ingestd", slots) == slots
+    assert orphans.unknown(connection, "second", slots) == []
+    sources.ensure(connection, "docs", b"/docs", "ingestd", "{}")
+    assert orphans.unknown(connection, "ingestd", slots) == []
+    assert orphans.unknown(connection, "second", slots) == slots
+
+
 def test_another_root_relabels_every_chunk(connection: Connection) -> None:
     """A folder that was moved keeps its documents; their chunks name the new place."""
     key = make(connection, b"a", DocumentStatus.INDEXED)
@@ -76,6 +97,13 @@ def test_a_source_that_is_not_configured_is_detached(connection: Connection) -> 
     assert [s.status for s in sources.all_sources(connection)] == ["online", "detached"]
     back = sources.ensure(connection, "other", b"/other", "ingestd", "{}")
     assert (back.status, back.reason) == (SourceStatus.ONLINE, "")
+
+
+def test_a_scan_beside_the_daemon_does_not_attach_a_source(connection: Connection) -> None:
+    """Only the configuration brings a detached source back, not a verb that began before."""
+    sources.detach_others(connection, [])
+    sources.set_status(connection, 1, SourceStatus.ONLINE, "")
+    assert [s.status for s in sources.all_sources(connection)] == [SourceStatus.DETACHED]
 
 
 def test_a_configured_source_stays_held(connection: Connection) -> None:

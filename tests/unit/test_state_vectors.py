@@ -105,3 +105,72 @@ def test_an_empty_cache_takes_no_room(connection: Connection) -> None:
     """Nothing is there, nothing is pruned."""
     assert vectors.size(connection) == (0, 0)
     assert vectors.prune(connection, 0) == 0
+
+
+def trim(connection: Connection, room: int, live: list[int]) -> tuple[int, int]:
+    """Cut to a number of embeddings of 80 bytes; returns how many dead and live ones went."""
+    pages = [[digest(number)] * 2 for number in live]
+    limit = room * (80 + ROW_OVERHEAD_BYTES)
+    trimmed = vectors.trim(connection, limit, model="m", live=pages)
+    return trimmed.dead, trimmed.live
+
+
+def test_what_no_chunk_uses_leaves_first(connection: Connection) -> None:
+    """However long ago a live embedding was used: a collection may have to be filled from it."""
+    for number in range(10):
+        put(connection, number, now=float(number))
+    assert trim(connection, 4, live=[0, 1, 2, 77]) == (6, 0)
+    assert kept(connection, range(10)) == [0, 1, 2, 9]
+    assert trim(connection, 4, live=[]) == (0, 0)
+
+
+def test_embeddings_of_another_model_are_dead(connection: Connection) -> None:
+    """No chunk needs them, though it has their text."""
+    put(connection, 1, 2)
+    vectors.put(connection, "other", [(digest(1), bytes(80))], now=9.0)
+    assert trim(connection, 2, live=[1, 2]) == (1, 0)
+    assert kept(connection, range(5)) == [1, 2]
+
+
+def test_a_bound_that_is_smaller_than_the_live_set_holds(connection: Connection) -> None:
+    """Then the least recently used of the live leave, too, and it is told."""
+    for number in range(10):
+        put(connection, number, now=float(number))
+    assert trim(connection, 3, live=list(range(8))) == (2, 5)
+    assert kept(connection, range(10)) == [5, 6, 7]
+    assert vectors.size(connection) == (3, 3 * (80 + ROW_OVERHEAD_BYTES))
+    assert trim(connection, 0, live=list(range(8))) == (0, 3)
+
+
+def test_a_cache_that_fits_asks_for_nothing(connection: Connection) -> None:
+    """Walking all chunks is for when something must leave."""
+    put(connection, 1)
+
+    def live() -> Iterator[list[bytes]]:
+        raise AssertionError
+        yield []
+
+    assert vectors.trim(connection, 10_000, model="m", live=live()) == vectors.Trimmed()
+
+
+def test_the_cache_stays_below_its_bound_over_many_rounds(cache: Database) -> None:
+    """New texts come all the time, half of them stay in use: the bound holds after each round."""
+    limit = 40 * (80 + ROW_OVERHEAD_BYTES)
+    live: list[int] = []
+    for round_ in range(30):
+        new = list(range(round_ * 10, round_ * 10 + 10))
+        live = [*live, *new[::2]][-20:]
+        with cache.write() as connection:
+            put(connection, *new, now=round_ * 100.0)
+            vectors.trim(connection, limit, model="m", live=[[digest(entry) for entry in live]])
+            assert vectors.size(connection)[1] <= limit
+            assert kept(connection, range(300))[-1] == new[-1]
+            assert set(live) <= set(kept(connection, range(300)))
+
+
+def test_a_use_within_the_minute_is_not_written_again(connection: Connection) -> None:
+    """A document that is edited all day long does not have all its rows written each time."""
+    put(connection, 1, now=100.0)
+    for now, expected in ((130.0, 100), (161.0, 161), (200.0, 161)):
+        vectors.touch(connection, "m", [digest(1)], now=now)
+        assert connection.execute(vectors.vectors.select()).one().used_at == expected

@@ -217,6 +217,19 @@ def test_recover_gives_back_what_a_dead_process_had(connection: Connection) -> N
     assert claim(connection) == [b"a"]
 
 
+def test_what_is_due_again_is_not_brought_back_to_life(connection: Connection) -> None:
+    """A tombstone stays one, and what is missing stays missing, whatever was planned for them."""
+    stone = make(connection, b"stone", S.DELETED, missing_since=NOW)
+    lost = make(connection, b"lost", S.INDEXED, missing_since=NOW)
+    there = make(connection, b"there", S.INDEXED)
+    work.due_again(connection, [stone, lost, there])
+    found = [
+        (read(connection, key).status, read(connection, key).missing_since)
+        for key in (stone, lost, there)
+    ]
+    assert found == [(S.DELETED, NOW), (S.PENDING, NOW), (S.PENDING, None)]
+
+
 def test_a_tombstone_is_forgotten_when_its_slots_are_gone(connection: Connection) -> None:
     """The row goes last: not while it has slots, and not when the file came back."""
     bare, holding, back = (
