@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .ports import Fingerprint
     from .watch.listing import Listing
 
+_DELETED = DocumentStatus.DELETED.value
+
 
 @dataclass(slots=True)
 class Comparison:
@@ -49,31 +51,29 @@ def compare(listing: Listing, known: Iterable[Row[Any]]) -> Comparison:
     if listing.unreadable is not None:
         return result  # what cannot be seen is not gone
     prefix = listing.directory + b"/" if listing.directory else b""
-    rows = {row.path: row for row in known}
-    for name, fingerprint in listing.files:
+    rows: dict[bytes, Any] = {row.path: row for row in known}
+    for name, now in listing.files:
         row = rows.pop(prefix + name, None)
         if row is None:
-            result.new.append((prefix + name, fingerprint))
-        elif row.status == DocumentStatus.DELETED.value or _differs(row, fingerprint):
-            result.changed.append(row.id)
-        elif row.missing_since is not None:
-            result.found.append(row.id)
+            result.new.append((prefix + name, now))
+            continue
+        # Unpacked, because this runs for every file of a source: by name it takes thrice as long.
+        key, _, status, device, inode, size, mtime_ns, ctime_ns, missing_since = row
+        if (
+            ctime_ns != now.ctime_ns
+            or mtime_ns != now.mtime_ns
+            or size != now.size
+            or inode != now.inode
+            or device != now.device
+            or status == _DELETED
+        ):
+            result.changed.append(key)
+        elif missing_since is not None:
+            result.found.append(key)
     unknown = {prefix + name for name in listing.unknown}
     result.missing = [
         row.id
         for path, row in rows.items()
-        if path not in unknown
-        and row.missing_since is None
-        and row.status != DocumentStatus.DELETED.value
+        if path not in unknown and row.missing_since is None and row.status != _DELETED
     ]
     return result
-
-
-def _differs(row: Row[Any], now: Fingerprint) -> bool:
-    return bool(
-        row.ctime_ns != now.ctime_ns
-        or row.mtime_ns != now.mtime_ns
-        or row.size != now.size
-        or row.inode != now.inode
-        or row.device != now.device
-    )

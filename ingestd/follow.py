@@ -10,31 +10,41 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import structlog
 
-from .errors import IngestdError, SourceMissingError, WatchLimitError
-from .watch.inbox import Inbox
-from .watch.observer import Observer
+from .bulletin import Bulletin
+from .errors import IngestdError
+from .looks import Looks
+from .watch.inbox import Inbox, Pace
+from .watch.kernel import READABLE
+from .watch.mounts import MountWatch
+from .watchers import Watchers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
     from pathlib import Path
 
     from .config import WatchSettings
-    from .reconcile import Findings, Reconciler, WatchedSource
+    from .reconcile import Findings, Reconciler
+    from .watch.source import WatchedSource
 
 log = structlog.get_logger(__name__)
 
-CANARY = ""
-"""Name of the canary's folder among the watched ones: no source can be called so."""
 CANARY_ANSWER_S = 5.0
+REPLACE_PAUSE_S = 1.0
+"""Between two replacements: a storm that overflows every queue shall not take a processor."""
+RETURN_S = 1.0
+"""Between two looks whether a root that is away has come back."""
 
 
 class Follower:
-    """Keeps the state table informed of changes while they happen."""
+    """Keeps the state table informed of changes while they happen.
+
+    Attributes:
+        lost: how often the watchers were lost since the start.
+    """
 
     def __init__(
         self,
@@ -59,117 +69,218 @@ class Follower:
         self.lost = 0
         self._reconciler = reconciler
         self._sources = sources
-        self._canary = canary
-        self._on_change = on_change
         self._on_distrust = on_distrust
         self._loop = asyncio.get_running_loop()
-        self._inbox = Inbox(
-            self._loop, settle_s=settings.settle_ms / 1000, max_wait_s=settings.max_wait_s
+        pace = Pace(settings.settle_ms / 1000, settings.max_wait_s)
+        self._inbox = Inbox(self._loop, settle_s=pace.settle_s, max_wait_s=pace.max_wait_s)
+        self._looks = Looks(
+            self._inbox,
+            pace,
+            reconciler,
+            sources,
+            on_change=on_change,
+            on_distrust=on_distrust,
+            on_rules=self._on_rules,
         )
-        self._observer: Observer | None = None
-        self._armed: set[str] = set()
-        self._sang = asyncio.Event()
-        self._replacing: asyncio.Task[None] | None = None
+        self._watchers = Watchers(sources, canary, self._inbox.put, self._on_lost)
+        self._bulletin = Bulletin(reconciler.database, sources)
+        self._stopped = False
+        self._renewed = 0
+        self._one_at_a_time = asyncio.Lock()
+        self._pending: tuple[str, int | None, bool] | None = None
+        self._renewing = False
+        self._awaiting = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._mount_watch: MountWatch | None = None
 
     def healthy(self) -> bool:
         """Whether every thread of the watchers lives."""
-        return self._observer is not None and self._observer.healthy()
+        return not self._watchers.ailing()
 
     def unwatched(self) -> list[str]:
         """Sources that are not watched at the moment: their roots are not there."""
-        return sorted(set(self._sources) - self._armed)
+        return self._watchers.unwatched()
+
+    def polled(self) -> set[str]:
+        """The sources that are scanned at an interval, because events tell too little of them."""
+        return self._watchers.polled()
+
+    async def poll_due(self) -> None:
+        """Have the sources scanned that are polled; to be called at the interval of polling."""
+        if names := self.polled():
+            self._on_distrust(names)
+
+    def look_soon(self, source: str, paths: Iterable[bytes]) -> None:
+        """Have these paths looked at, as after events."""
+        for path in paths:
+            self._inbox.put(source, path, closed=True)
 
     def start(self) -> None:
-        """Arm the watchers; blocking, about 20 µs a directory.
-
-        Raises:
-            WatchLimitError: the kernel allows no more watches.
-        """
-        self._canary.mkdir(parents=True, exist_ok=True)
-        observer = Observer(self._on_path, self._on_lost)
-        observer.watch(CANARY, os.fsencode(self._canary))
-        armed = set()
-        for name, source in self._sources.items():
-            with contextlib.suppress(SourceMissingError):
-                observer.watch(name, source.root)
-                armed.add(name)
-        observer.start()
-        self._observer, self._armed = observer, armed
-        if short := observer.unwatched():
-            log.warning(
-                "watches_short",
-                directories=short,
-                hint=f"{WatchLimitError.hint} Until then only the reconcile finds changes there.",
-            )
+        """Arm the watchers; blocking, about 40 µs a directory. What cannot be watched is polled."""
+        self._watchers.arm()
+        self._bulletin.modes(self._watchers.modes)
+        with contextlib.suppress(OSError):  # no mount table; `check` looks at the roots anyway
+            self._mount_watch = MountWatch()
+        self._loop.call_soon_threadsafe(self._listen)
 
     def stop(self) -> None:
         """Disarm the watchers; blocking."""
-        observer, self._observer = self._observer, None
-        if observer is not None:
-            observer.stop()
+        self._stopped = True
+        self._watchers.disarm()
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and its readers with it
+            self._loop.call_soon_threadsafe(self._listen_no_more)
 
     async def follow(self) -> None:
         """Look at paths as they become due, until cancelled."""
-        while True:
-            due = await self._inbox.take()
-            overflowed = self._inbox.overflowed()
-            if overflowed:
-                log.warning("inbox_overflowed", sources=sorted(overflowed))
-                self._on_distrust(overflowed & set(self._sources))
-            by_source: dict[str, list[bytes]] = defaultdict(list)
-            for name, path in due:
-                if name == CANARY:
-                    self._sang.set()
-                else:
-                    by_source[name].append(path)
-            for name, paths in by_source.items():
-                await self._look(self._sources[name], paths)
+        await self._looks.run()
 
     async def check(self) -> None:
-        """See that the watchers live: their threads, an event from end to end, and the roots."""
-        back = await asyncio.to_thread(self._back)
-        if back or not self.healthy() or not await self._sings():
-            await self.replace("source is back" if back else "no answer from the watcher")
+        """See that the watchers live: their threads, the roots, an event from end to end."""
+        seen = self._renewed
+        if not await self._check_places() and not await self._sings():
+            await self.replace("no answer", seen=seen)
+        await asyncio.to_thread(self._bulletin.modes, self._watchers.modes)
 
-    def _back(self) -> list[str]:
-        """Sources whose roots are there again, and not watched yet."""
-        return [name for name in self.unwatched() if os.path.isdir(self._sources[name].root)]
+    async def _check_places(self) -> bool:
+        """See that threads, roots and mounts are as they were; returns whether they were not."""
+        if self._one_at_a_time.locked():
+            return True  # new watchers are on their way
+        seen = self._renewed
+        if ailing := await asyncio.to_thread(self._watchers.ailing):
+            await self.replace(ailing, seen=seen)
+            return True
+        if outdated := await asyncio.to_thread(self._watchers.outdated):
+            await self.replace(outdated, lost=False, seen=seen)
+            return True
+        if back := await asyncio.to_thread(self._returned):
+            self._on_distrust(back)
+        return False
 
-    async def replace(self, reason: str) -> None:
-        """Make new watchers, and have everything looked at again."""
-        self.lost += 1
-        log.warning("watcher_lost", reason=reason, times=self.lost)
-        await asyncio.to_thread(self.stop)
-        try:
-            await asyncio.to_thread(self.start)
-        except IngestdError as error:  # the next check tries again; the reconcile goes on
-            log.warning("watcher_not_replaced", error=str(error), hint=error.hint)
-        self._on_distrust(set(self._sources))
+    def _returned(self) -> set[str]:
+        """Sources that could not be looked at the last time, and are there now."""
+        gone = self._reconciler.unreachable & set(self._sources)
+        return {name for name in gone if os.path.isdir(self._sources[name].root)}
 
     async def _sings(self) -> bool:
-        self._sang.clear()
-        await asyncio.to_thread((self._canary / "canary").write_text, "alive\n")
+        """Whether an event comes through: watcher, inbox, and the worker that takes from it."""
+        if not self._watchers.can_sing():
+            return True
+        self._looks.sang.clear()
         try:
-            await asyncio.wait_for(self._sang.wait(), CANARY_ANSWER_S)
-        except TimeoutError:
+            await asyncio.to_thread(self._watchers.sing)
+        except FileNotFoundError:
             return False
-        return True
+        except OSError as error:
+            log.warning("canary_mute", error=str(error))
+            return True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._looks.sang.wait(), CANARY_ANSWER_S)
+        # A worker that has its hands full hears it late: that is not the watcher's fault.
+        return self._looks.sang.is_set() or self._looks.busy
 
-    async def _look(self, source: WatchedSource, paths: list[bytes]) -> None:
-        if any(path.endswith(b".ingestignore") for path in paths):
-            self._on_distrust({source.name})  # what is ours has changed
-        findings = await asyncio.to_thread(self._reconciler.look, source, paths)
-        self._on_change(findings)
+    async def replace(self, reason: str, *, lost: bool = True, seen: int | None = None) -> None:
+        """Make new watchers, and have everything looked at again.
 
-    def _on_path(self, source: str, path: bytes, closed: bool) -> None:  # noqa: FBT001 - watcher's
-        self._inbox.put(source, path, closed)
+        Args:
+            reason: why, for people.
+            lost: events were lost, or may have been; else the watches only have to be others.
+            seen: the count of renewals when the reason was found: it may be mended already.
+        """
+        async with self._one_at_a_time:
+            if self._stopped or seen not in (None, self._renewed):
+                return
+            self._renewed += 1
+            if lost:
+                self.lost += 1
+                log.warning("watcher_lost", reason=reason, times=self.lost)
+                await asyncio.to_thread(self._bulletin.loss, reason)
+            else:
+                log.info("watcher_renewed", reason=reason)
+            await asyncio.to_thread(self._renew)
+            self._await_roots()
+            self._on_distrust(set(self._sources))
+
+    def _renew(self) -> None:
+        try:
+            self._watchers.disarm()
+        except Exception as error:  # noqa: BLE001 - whatever the old ones died of, new ones are due
+            log.warning("watcher_not_stopped", error=repr(error))
+        try:
+            self._watchers.arm()
+        except (OSError, IngestdError) as error:  # the next check tries again
+            log.warning("watcher_not_replaced", error=str(error))
+        if self._stopped:
+            self._watchers.disarm()
+        self._bulletin.modes(self._watchers.modes)
+
+    def _listen(self) -> None:
+        """Hear of mounts, and of roots that come back."""
+        if self._stopped:
+            return
+        if self._mount_watch is not None:
+            self._loop.add_reader(self._mount_watch.fileno(), self._on_mounts)
+        self._await_roots()
+
+    def _await_roots(self) -> None:
+        if not self._awaiting and self._watchers.unwatched():
+            self._awaiting = True
+            self._spawn(self._look_for_roots(), "await-roots")
+
+    async def _look_for_roots(self) -> None:
+        """Look often for roots that are away: until they are watched, nothing is heard there."""
+        try:
+            while not self._stopped and self._watchers.unwatched():
+                await asyncio.sleep(RETURN_S)
+                await self._check_places()
+        finally:
+            self._awaiting = False
+
+    def _listen_no_more(self) -> None:
+        watch, self._mount_watch = self._mount_watch, None
+        if watch is not None:
+            self._loop.remove_reader(watch.fileno())
+            watch.close()
+
+    def _on_mounts(self) -> None:
+        if not self._stopped:
+            self._spawn(self._after_mount(), "check-mounts")
+
+    async def _after_mount(self) -> None:
+        await self._check_places()
+
+    def _on_rules(self) -> None:
+        """What is ours has changed, and with it which folders are watched."""
+        self._renew_soon("the rules have changed", None, lost=False)
 
     def _on_lost(self, reason: str) -> None:
-        """Called in a thread of the watcher, which is about to be replaced."""
+        """Called in a thread of the watchers, which are about to be replaced."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: we are stopping
-            self._loop.call_soon_threadsafe(self._replace_soon, reason)
+            self._loop.call_soon_threadsafe(self._renew_after, reason, self._renewed)
 
-    def _replace_soon(self, reason: str) -> None:
-        if self._observer is not None and (self._replacing is None or self._replacing.done()):
-            # The reference is kept because the loop holds tasks weakly.
-            self._replacing = self._loop.create_task(self.replace(reason), name="replace-watchers")
+    def _renew_after(self, reason: str, seen: int) -> None:
+        self._renew_soon(reason, seen, lost=reason != READABLE)
+
+    def _renew_soon(self, reason: str, seen: int | None, *, lost: bool) -> None:
+        if self._stopped or seen not in (None, self._renewed):
+            return
+        if self._pending is None or lost:
+            self._pending = (reason, seen, lost)
+        if not self._renewing:
+            self._renewing = True
+            self._spawn(self._renew_pending(), "replace-watchers")
+
+    async def _renew_pending(self) -> None:
+        """Replace the watchers; once more when the new ones were lost meanwhile."""
+        try:
+            while self._pending is not None:
+                (reason, seen, lost), self._pending = self._pending, None
+                await self.replace(reason, lost=lost, seen=seen)
+                await asyncio.sleep(REPLACE_PAUSE_S if self._pending else 0)
+        finally:
+            self._renewing = False
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+        # The reference is kept because the loop holds tasks weakly.
+        task = self._loop.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

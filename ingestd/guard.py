@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from ingestd_state.status import SourceStatus
 
 if TYPE_CHECKING:
+    from ingestd_state.documents import Document
     from ingestd_state.sources import Source
 
     from .watch.scan import RootState
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 HOLD_SHARE = 0.2
 HOLD_COUNT = 20
 """Deletions wait for a person when both more than this share and more than this many are gone."""
+
+_CACHED_DIRECTORIES = 10_000
 
 
 def judge(
@@ -48,3 +52,36 @@ def unusable(root: RootState) -> str:
     if root.error:
         return root.error
     return "" if root.is_dir else "it is not a folder"
+
+
+class Devices:
+    """Which file systems lie where below a root, now.
+
+    A file that is not found was deleted only if the place where it was shows the file system that
+    it was on. Otherwise a mount inside the source came or went, and hides it.
+    """
+
+    def __init__(self, root: bytes) -> None:
+        self._root = root
+        self._known: dict[bytes, int | None] = {}
+
+    def hides(self, document: Document) -> bool:
+        """Whether a missing document may be there still, out of sight."""
+        return document.device is not None and document.device != self._at(
+            document.path.rpartition(b"/")[0]
+        )
+
+    def _at(self, directory: bytes) -> int | None:
+        """Device of the deepest directory on the way that is there; None when nobody can tell."""
+        if directory in self._known:
+            return self._known[directory]
+        try:
+            device: int | None = os.lstat(os.path.join(self._root, directory)).st_dev
+        except (FileNotFoundError, NotADirectoryError):
+            device = self._at(directory.rpartition(b"/")[0]) if directory else None
+        except OSError:
+            device = None
+        if len(self._known) >= _CACHED_DIRECTORIES:
+            self._known.clear()
+        self._known[directory] = device
+        return device

@@ -1,27 +1,28 @@
-"""Brings the state table in line with the disk: compare, record, decide about deletions.
+"""Brings the state table in line with the disk: compare, and record every difference.
 
-Events only name paths that may have changed; a scan names them all. Both end here. The decisions
-are pure (`compare`, `guard`); `Reconciler` reads, applies them in batches, and never deletes: it
-makes tombstones, and only when the source can be believed.
+Events only name paths that may have changed; a scan names them all. Both end here. The comparison
+is pure (`compare`); `Reconciler` reads, and applies it in batches. It never deletes: what is not
+found is marked, and `Deletions` decides for the whole source.
 """
 
 from __future__ import annotations
 
 import os
-import stat
+import threading
 import time
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from ingestd_state import changes, documents, failpoint, runs, sources
-from ingestd_state.status import SourceStatus
+from ingestd_state import changes, documents, failpoint, runs
 
 from .compare import Comparison, compare
-from .guard import judge, unusable
-from .ports import Fingerprint, Source
+from .deletions import Deletions
+from .guard import unusable
+from .record import record
+from .scanlock import ScanBusyError, ScanLock
 from .watch.rules import steps
 from .watch.scan import probe_root, scan
 
@@ -32,20 +33,15 @@ if TYPE_CHECKING:
 
     from ingestd_state.engine import Database
 
-    from .watch.rules import Rules
     from .watch.scan import Listing
+    from .watch.source import WatchedSource
 
 log = structlog.get_logger(__name__)
 
 BATCH_FILES = 2_000
 """How many files are compared between two write transactions."""
-
-
-@dataclass(frozen=True, slots=True)
-class WatchedSource(Source):
-    """A source with its rules."""
-
-    rules: Rules
+LOCK_WAIT_S = 30.0
+"""How long a scan waits for another one of the same source, in whatever process."""
 
 
 @dataclass(slots=True)
@@ -66,12 +62,24 @@ class Findings:
 
 
 class Reconciler:
-    """Writes what the disk says into the state table. Blocking: call it in a thread."""
+    """Writes what the disk says into the state table. Blocking: call it in a thread.
+
+    Attributes:
+        database: the state table.
+        unreachable: names of the sources whose roots could not be looked at the last time.
+    """
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
-        self._database = database
+        self.database = database
+        self.unreachable: set[str] = set()
         self._clock = clock
-        self._scanning: set[int] = set()
+        self._deletions = Deletions(database, clock)
+        self._unsettled: set[str] = set()
+        self._stopped = threading.Event()
+
+    def interrupt(self) -> None:
+        """Have the scans that run end early, and decide nothing; from any thread, for a stop."""
+        self._stopped.set()
 
     def reconcile(
         self, source: WatchedSource, *, path: bytes = b"", accept_deletes: bool = False
@@ -80,198 +88,147 @@ class Reconciler:
 
         Raises:
             DatabaseError: the state table cannot be written; what was recorded stays.
+            ScanBusyError: another scan of the source does not end.
         """
-        started = time.monotonic()
         findings = Findings()
-        if not unusable(probe_root(source.root)):
-            self._scanning.add(source.id)
-            try:
+        with ScanLock(self.database, source.id).held(LOCK_WAIT_S, self._stopped.is_set) as held:
+            if not held:
+                if self._stopped.is_set():
+                    return findings
+                raise ScanBusyError(f"another scan of {source.name} goes on")
+            started = time.monotonic()
+            there = not unusable(probe_root(source.root))
+            if there:
                 self._scan(source, path, findings)
-            finally:
-                self._scanning.discard(source.id)
-        self._decide(source, findings, accept=accept_deletes, scanned=not path)
-        if not path:
-            self._record(source, findings, time.monotonic() - started)
+            if self._stopped.is_set():
+                return findings
+            self._settle(source, findings, accept=accept_deletes, scanned=there and not path)
+            if not path:
+                self._record(source, findings, time.monotonic() - started)
         return findings
 
     def look(self, source: WatchedSource, paths: Sequence[bytes]) -> Findings:
-        """Look at paths that may have changed, and record what did."""
-        findings = Findings()
-        if unusable(probe_root(source.root)):
-            self._decide(source, findings, accept=False, scanned=False)
-            return findings
-        for path in paths:
-            self._look_at(source, path, findings)
-        # A scan has marked but a part of what is missing: how much it is, it knows at its end.
-        if source.id not in self._scanning:
-            self._decide(source, findings, accept=False, scanned=False)
+        """Look at paths that may have changed, record what did, and decide about deletions."""
+        findings, _ = self.note(source, paths)
+        self.decide(source, findings)
         return findings
 
-    def _look_at(self, source: WatchedSource, path: bytes, findings: Findings) -> None:
+    def note(self, source: WatchedSource, paths: Sequence[bytes]) -> tuple[Findings, bool]:
+        """Look at paths that may have changed, and record what did, but decide nothing.
+
+        Returns:
+            What was found; and whether `decide` has something to decide.
+
+        Raises:
+            DatabaseError: the state table is away; some of the paths may be recorded.
+        """
+        findings = Findings()
+        if unusable(probe_root(source.root)):
+            return findings, True
+        missed = False
+        for path in paths:
+            missed |= self._look_at(source, path, findings)
+        return findings, missed or source.name in self._unsettled
+
+    def decide(self, source: WatchedSource, findings: Findings) -> bool:
+        """Make tombstones of what is missing, or hold it.
+
+        Args:
+            source: the source.
+            findings: where to count it.
+
+        Returns:
+            False when a scan is at work: it has marked but a part of what is missing, and decides
+            at its end; ask again, for what it may have overlooked.
+
+        Raises:
+            DatabaseError: the state table is away.
+        """
+        with ScanLock(self.database, source.id).held(0) as held:
+            if held:
+                self._settle(source, findings, accept=False, scanned=False)
+            return held
+
+    def _settle(
+        self, source: WatchedSource, findings: Findings, *, accept: bool, scanned: bool
+    ) -> None:
+        decided = self._deletions.decide(source, accept=accept, scanned=scanned)
+        findings.deleted += decided.deleted
+        findings.held += decided.held
+        for names, holds in (
+            (self.unreachable, decided.reachable),
+            (self._unsettled, decided.online),
+        ):
+            names.discard(source.name) if holds else names.add(source.name)
+
+    def _look_at(self, source: WatchedSource, path: bytes, findings: Findings) -> bool:
+        """Record what is at a path; returns whether something is missing."""
         full = os.path.join(source.root, path) if path else source.root
         try:
             os.lstat(full)
         except (FileNotFoundError, NotADirectoryError):
-            with self._database.write() as connection:
+            with self.database.write() as connection:
                 changes.mark_missing_below(connection, source.id, path, now=self._clock())
-            return
+            return True
         except OSError as error:
             log.warning("path_unknown", source=source.name, path=_text(path), error=str(error))
-            return
-        self._scan(source, path, findings, priority=changes.INTERACTIVE)
+            return False
+        return self._scan(source, path, findings, priority=changes.INTERACTIVE)
 
     def _scan(
         self, source: WatchedSource, path: bytes, findings: Findings, *, priority: int = 0
-    ) -> None:
+    ) -> bool:
+        """Compare and record what is at and below a path; returns whether something is missing."""
         visited: set[bytes] = set()
         unseen: set[bytes] = set()
+        missed = False
         for batch in _batches(scan(source.root, source.rules, below=path)):
+            if not path and self._stopped.is_set():
+                return False
             total = Comparison()
-            with self._database.read() as connection:
+            with self.database.read() as connection:
                 for listing in batch:
                     visited.add(listing.directory)
                     unseen.update(_unseen(source, listing))
                     total.add(compare(listing, _known(connection, source.id, listing, path)))
             self._apply(source, total, findings, priority)
-        self._miss_directories(source, path, visited, unseen)
+            missed |= bool(total.missing)
+        return self._miss_directories(source, path, visited, unseen) or missed
 
     def _miss_directories(
         self, source: WatchedSource, path: bytes, visited: set[bytes], unseen: set[bytes]
-    ) -> None:
-        """Mark what the table has in directories that the scan did not come to."""
-        with self._database.read() as connection:
+    ) -> bool:
+        """Mark what the table has in directories that the scan did not come to; whether any."""
+        with self.database.read() as connection:
             gone = [
                 directory
                 for directory in documents.directories(connection, source.id, path)
                 if directory not in visited and not _is_below_any(directory, unseen)
             ]
         for directory in gone:
-            with self._database.write() as connection:
+            with self.database.write() as connection:
                 rows = documents.known_in(connection, source.id, directory)
                 ids = [row.id for row in rows if not path or _is_below(row.path, path)]
                 changes.mark_missing(connection, ids, now=self._clock())
         failpoint.reached("reconcile.missing")
+        return bool(gone)
 
     def _apply(
         self, source: WatchedSource, found: Comparison, findings: Findings, priority: int
     ) -> None:
         findings.seen += found.seen
-        if not found:
-            return
-        now = self._clock()
-        with self._database.write() as connection:
-            changes.mark_changed(connection, found.changed, now=now, priority=priority)
-            changes.mark_missing(connection, found.missing, now=now)
-            changes.mark_found(connection, found.found)
-            findings.changed += len(found.changed)
-            for path, fingerprint in found.new:
-                known = documents.known_at(connection, source.id, path)
-                if known:  # somebody else recorded it since the comparison
-                    changes.mark_changed(
-                        connection, [row.id for row in known], now=now, priority=priority
-                    )
-                elif self._moved(connection, source, path, fingerprint, now):
-                    findings.moved += 1
-                else:
-                    changes.add(
-                        connection,
-                        (source.id, source.name),
-                        path,
-                        astuple(fingerprint),
-                        now=now,
-                        priority=priority,
-                    )
-                    findings.new += 1
-            failpoint.reached("reconcile.begun")
-        failpoint.reached("reconcile.applied")
-
-    @staticmethod
-    def _moved(
-        connection: Connection,
-        source: WatchedSource,
-        path: bytes,
-        fingerprint: Fingerprint,
-        now: float,
-    ) -> bool:
-        """Whether this new path is a known file under a new name; then it is recorded as such."""
-        for old in documents.with_inode(connection, fingerprint.device, fingerprint.inode):
-            # The inode of a deleted file soon serves another one; a rename keeps size and mtime.
-            same = (old.size, old.mtime_ns) == (fingerprint.size, fingerprint.mtime_ns)
-            if old.source_id != source.id or not same:
-                continue
-            try:
-                there = os.lstat(os.path.join(source.root, old.path))
-            except (FileNotFoundError, NotADirectoryError):
-                there = None
-            except OSError:
-                continue
-            # Where another file took its place, the document is that file's: its path is known.
-            if there is None or stat.S_ISDIR(there.st_mode):
-                changes.move(connection, old.id, path, now=now)
-                return True
-        return False
-
-    def _decide(
-        self, source: WatchedSource, findings: Findings, *, accept: bool, scanned: bool
-    ) -> None:
-        """Make tombstones of what is missing, or hold them."""
-        now = self._clock()
-        # Looked at again after the scan: the root may have gone while it was read.
-        root = probe_root(source.root)
-        with self._database.read() as connection:
-            remembered = next(s for s in sources.all_sources(connection) if s.id == source.id)
-            missing = changes.count_missing(connection, source.id)
-            total = documents.total(connection, source.id)
-        status, reason = judge(remembered, root, missing=missing, total=total, accept=accept)
-        quiet = status is remembered.status and reason == remembered.reason
-        if quiet and not scanned and not missing:
-            return
-        if missing and status is SourceStatus.ONLINE:
-            self._clear_found(source)
-        with self._database.write() as connection:
-            if status is SourceStatus.ONLINE:
-                findings.deleted += changes.bury_missing(connection, source.id, now=now)
-                if scanned:
-                    sources.record_scan(
-                        connection,
-                        source.id,
-                        device=root.device,
-                        nonempty=not root.empty,
-                        at=now,
-                    )
-            else:
-                findings.held += missing
-            sources.set_status(connection, source.id, status, reason)
-            failpoint.reached("reconcile.buried")
-        failpoint.reached("reconcile.decided")
-        if not quiet and status is not SourceStatus.ONLINE:
-            event = "source_offline" if status is SourceStatus.OFFLINE else "source_held"
-            hint = f"`ingestd reconcile --accept-deletes {source.name}` deletes what is gone"
-            log.warning(event, source=source.name, reason=reason, held=missing, hint=hint)
-        elif not quiet:
-            log.info("source_online", source=source.name)
-
-    def _clear_found(self, source: WatchedSource) -> None:
-        """Look once more for what seems gone: it may have come while the scan was elsewhere."""
-        with self._database.read() as connection:
-            for document in changes.missing(connection, source.id):
-                if _may_be_there(source, document.path):
-                    with self._database.write() as writing:
-                        changes.mark_found(writing, [document.id])
+        if found:
+            recorded = record(self.database, source, found, now=self._clock(), priority=priority)
+            findings.new += recorded.new
+            findings.changed += recorded.changed
+            findings.moved += recorded.moved
 
     def _record(self, source: WatchedSource, findings: Findings, seconds: float) -> None:
         counts = {"source": source.name, **asdict(findings)}
         run = runs.Run("reconcile", self._clock() - seconds, seconds, "done", counts)
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             runs.add(connection, run)
         log.info("reconciled", **counts, seconds=round(seconds, 3))
-
-
-def _may_be_there(source: WatchedSource, path: bytes) -> bool:
-    """Whether a file of ours is at this path, or nobody can tell."""
-    listing = next(scan(source.root, source.rules, below=path), None)
-    # The listing of the path itself is that of a directory which took the file's place.
-    return listing is not None and (listing.unreadable is not None or listing.directory != path)
 
 
 def _unseen(source: WatchedSource, listing: Listing) -> list[bytes]:

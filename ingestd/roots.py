@@ -16,6 +16,7 @@ from ingestd_state.status import SourceStatus
 
 from .errors import ConfigError, SourceMissingError
 from .watch.rules import Rules
+from .watch.source import WatchedSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from ingestd_state.engine import Database
 
     from .config import Settings, SourceSettings
-    from .reconcile import WatchedSource
 
 
 def register_sources(settings: Settings, database: Database) -> dict[str, WatchedSource]:
@@ -34,10 +34,7 @@ def register_sources(settings: Settings, database: Database) -> dict[str, Watche
             most likely. One that was indexed before may be unmounted, and is kept.
         ConfigError: two sources overlap, or have one name.
     """
-    # Here, because the reconciler brings structlog, and the quick verbs do without.
-    import structlog  # noqa: PLC0415 - see above
-
-    from .reconcile import WatchedSource  # noqa: PLC0415 - see above
+    import structlog  # noqa: PLC0415 - slow to import, and the quick verbs do without
 
     found: dict[str, WatchedSource] = {}
     for configured in settings.sources:
@@ -52,7 +49,8 @@ def register_sources(settings: Settings, database: Database) -> dict[str, Watche
                 raise ConfigError(f"two sources are called {name!r}")
             _check_there(root, known.get(name))
             row = sources.ensure(connection, name, root, collection, _rules_json(configured))
-        found[name] = WatchedSource(row.id, name, root, collection, rules)
+        polled = configured.watch == "poll"
+        found[name] = WatchedSource(row.id, name, root, collection, rules, polled)
     with database.write() as connection:
         for gone in sources.detach_others(connection, list(found)):
             structlog.get_logger(__name__).warning("source_detached", source=gone)
@@ -99,8 +97,6 @@ def _check_there(root: bytes, known: sources.Source | None) -> None:
 
 def known_sources(database: Database) -> dict[str, WatchedSource]:
     """The sources as the last run left them, for verbs that run beside it."""
-    from .reconcile import WatchedSource  # noqa: PLC0415 - brings structlog
-
     with database.read() as connection:
         rows = sources.all_sources(connection)
     return {

@@ -16,7 +16,7 @@ from . import options, output, table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ingestd.reconcile import WatchedSource
+    from ingestd.watch.source import WatchedSource
     from ingestd_state.documents import Document
     from ingestd_state.engine import Database
 
@@ -72,13 +72,18 @@ def _chosen(database: Database, names: list[str]) -> list[WatchedSource]:
 
 def _one(database: Database, source: WatchedSource, *, accept_deletes: bool, json: bool) -> None:
     from ingestd.reconcile import Reconciler
+    from ingestd_state import sources as rows
 
     findings = Reconciler(database).reconcile(source, accept_deletes=accept_deletes)
+    with database.read() as connection:
+        now = next(row for row in rows.all_sources(connection) if row.id == source.id)
     if json:
-        output.emit({"type": "reconcile", "source": source.name, **asdict(findings)})
+        standing = {"status": now.status.value, "reason": now.reason}
+        output.emit({"type": "reconcile", "source": source.name, **asdict(findings), **standing})
         return
     shown = ", ".join(f"{number:,} {what}" for what, number in asdict(findings).items() if number)
-    typer.echo(f"{source.name}: {shown or 'nothing there'}")
+    why = f" ({now.status.value}: {now.reason})" if now.reason else ""
+    typer.echo(f"{source.name}: {shown or 'nothing there'}{why}")
 
 
 def _list(database: Database, sources: list[WatchedSource], *, json: bool) -> None:

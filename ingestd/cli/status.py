@@ -14,11 +14,18 @@ from . import options, output, table
 from .status_page import page
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ingestd.lock import Owner
+    from ingestd_state.runs import Run
 
 WATCH_S = 1.0
 LISTED = 10
 RUNS = 5
+WATCHER = "watcher"
+"""The kind of run that the loss of the watchers is recorded as."""
+PAUSE, RESUME = "pause", "resume"
+"""The kinds that the beginning and the end of a pause are recorded as."""
 
 
 def status(
@@ -53,6 +60,8 @@ def snapshot(location: Location, now: float | None = None) -> dict[str, Any]:
         "waiting": {"documents": 0, "oldest_s": None},
         "failed": [],
         "vectors": {"count": 0, "bytes": 0},
+        "watcher": _watcher([]),
+        "paused": None,
         "runs": [],
     }
     try:
@@ -60,6 +69,8 @@ def snapshot(location: Location, now: float | None = None) -> dict[str, Any]:
     except NotFoundError:
         return found
     found["vectors"] = _vectors(location)
+    if owner is None:
+        found["paused"] = None
     return found
 
 
@@ -85,7 +96,7 @@ def _from_table(location: Location, now: float) -> dict[str, Any]:
             counts = sources.counts(connection)
             live = chunks.count_live(connection)
             oldest = documents.oldest_pending(connection)
-            last_runs = runs.last(connection, RUNS)
+            last_runs = runs.last(connection, runs.KEPT)
         lost = list(walk(database, Selection(statuses=LOST), limit=LISTED))
     states = [state.value for state in DocumentStatus]
     by_source = {row.id: {s: counts.get(row.id, {}).get(s, 0) for s in states} for row in rows}
@@ -99,6 +110,7 @@ def _from_table(location: Location, now: float) -> dict[str, Any]:
                 "collection": row.collection,
                 "status": row.status.value,
                 "reason": row.reason,
+                "watching": row.watching,
                 "last_scan_at": row.last_scan_at,
                 "documents": by_source[row.id],
             }
@@ -122,6 +134,8 @@ def _from_table(location: Location, now: float) -> dict[str, Any]:
             }
             for entry in lost
         ],
+        "watcher": _watcher(last_runs),
+        "paused": _paused(last_runs),
         "runs": [
             {
                 "kind": run.kind,
@@ -130,9 +144,28 @@ def _from_table(location: Location, now: float) -> dict[str, Any]:
                 "outcome": run.outcome,
                 "counts": run.counts,
             }
-            for run in last_runs
+            for run in last_runs[:RUNS]
         ],
     }
+
+
+def _watcher(last_runs: Sequence[Run]) -> dict[str, Any]:
+    """How often the watchers were lost, as far back as runs are kept."""
+    losses = [run for run in last_runs if run.kind == WATCHER]
+    return {
+        "lost": len(losses),
+        "last_reason": losses[0].counts.get("reason", losses[0].outcome) if losses else None,
+        "last_at": losses[0].started_at if losses else None,
+    }
+
+
+def _paused(last_runs: Sequence[Run]) -> dict[str, Any] | None:
+    """What the daemon waits for; None when it works."""
+    last = next((run for run in last_runs if run.kind in (PAUSE, RESUME)), None)
+    if last is None or last.kind == RESUME:
+        return None
+    told = {name: last.counts.get(name, "") for name in ("error", "hint")}
+    return {"code": last.outcome, **told, "since": last.started_at}
 
 
 def _vectors(location: Location) -> dict[str, int]:

@@ -15,6 +15,7 @@ def page(found: dict[str, Any]) -> output.Page:
         "",
         [
             ("daemon", _who(found)),
+            ("paused", _paused(found["paused"], found["at"])),
             ("state", found["state_dir"]),
             ("configuration", found["config_file"] or "none: built-in defaults"),
             ("documents", _states(found["documents"])),
@@ -25,6 +26,7 @@ def page(found: dict[str, Any]) -> output.Page:
                 + (f", the oldest for {output.ago(oldest)}" if oldest is not None else ""),
             ),
             ("vectors cache", _cached(found["vectors"])),
+            ("watcher", _lost(found["watcher"], found["at"])),
             ("query", 'ingestd query "your question"' if found["sources"] else ""),
             ("", _client(found)),
             ("start", "" if found["sources"] or found["running"] else "ingestd run DIR"),
@@ -47,7 +49,7 @@ def _tables(result: output.Page, found: dict[str, Any]) -> None:
                 _states(source["documents"]),
                 _since(source["last_scan_at"], found["at"]),
                 source["path"],
-                source["reason"],
+                ", ".join(filter(None, (source["reason"], _polled(source["watching"])))),
             )
             for source in found["sources"]
         ],
@@ -95,6 +97,24 @@ def _cached(vectors: dict[str, int]) -> str:
     if not vectors["bytes"]:
         return ""
     return f"{output.counted(vectors['count'], 'vector')}, {output.size(vectors['bytes'])}"
+
+
+def _paused(pause: dict[str, Any] | None, now: float) -> str:
+    if pause is None:
+        return ""
+    hint = f" ({pause['hint']})" if pause["hint"] else ""
+    return f"since {_since(pause['since'], now)}: {pause['error']}{hint}"
+
+
+def _lost(watcher: dict[str, Any], now: float) -> str:
+    if not watcher["lost"]:
+        return ""
+    times = output.counted(watcher["lost"], "time")
+    return f"lost {times}, last {_since(watcher['last_at'], now)}: {watcher['last_reason']}"
+
+
+def _polled(watching: str) -> str:
+    return "" if watching == "events" else watching
 
 
 def _client(found: dict[str, Any]) -> str:

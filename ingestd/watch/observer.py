@@ -1,13 +1,11 @@
-"""Hears from the kernel which paths may have changed; the only importer of watchdog.
+"""Hears from the kernel which paths may have changed.
 
 Every event is a hint: "look at this path". None is proof, and none is sure to come. So whatever
 loses events is reported: an overflow of the kernel's queue, a reader thread that died, a root that
 went away. The cure is always the same: a new `Observer`, and a scan.
 
-watchdog's own behaviour is changed in three places. Events of mere reading are not asked for: its
-own start would overflow the queue on a tree of some 4,000 directories. After an overflow it does
-not rebuild its watches, which on a large tree overflows again, for ever. And a watch that the
-kernel refuses is counted.
+Events of mere reading are not asked for: watchdog's own start would overflow the queue on a tree
+of some 4,000 directories.
 """
 
 from __future__ import annotations
@@ -16,13 +14,13 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watchdog.events import (
     DirCreatedEvent,
     DirDeletedEvent,
     DirMovedEvent,
+    FileAttribEvent,
     FileClosedEvent,
     FileCreatedEvent,
     FileDeletedEvent,
@@ -31,25 +29,19 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers.api import BaseObserver
-from watchdog.observers.inotify import InotifyEmitter
-from watchdog.observers.inotify_c import InotifyFD
 
 from ingestd.errors import IngestdError, SourceMissingError, WatchLimitError
+from ingestd.watch.kernel import Region, Watcher
 
 if TYPE_CHECKING:
-    from watchdog.observers.inotify_c import (
-        CallbackId,
-        InotifyEvent,
-        Mask,
-        WatchCallback,
-        WatchDescriptor,
-    )
+    from ingestd.watch.listing import Identity
 
 OnPath = Callable[[str, bytes, bool], None]
 OnLost = Callable[[str], None]
+Skip = Callable[[bytes], bool]
 
-_STILL_OPEN = (FileCreatedEvent, FileModifiedEvent, DirCreatedEvent)
+# A change of rights may make a file readable. It costs no wider mask, and reading makes none.
+_STILL_OPEN = (FileCreatedEvent, FileModifiedEvent, FileAttribEvent, DirCreatedEvent)
 _EVENTS: list[type[FileSystemEvent]] = [
     *_STILL_OPEN,
     FileClosedEvent,
@@ -87,6 +79,14 @@ def dirty_paths(event: FileSystemEvent, root: bytes) -> list[tuple[bytes, bool]]
     return dirty
 
 
+class _Root:
+    """A watched root: what it was when its watches were made."""
+
+    def __init__(self, root: bytes, skip: Skip | None) -> None:
+        self.identity = _identity(root)
+        self.region = Region(root, skip)
+
+
 class Observer:
     """Watches the roots of all sources; after a loss, replace it by a new one.
 
@@ -101,11 +101,17 @@ class Observer:
     def __init__(self, on_path: OnPath, on_lost: OnLost) -> None:
         self._on_path = on_path
         self._on_lost = on_lost
-        self._roots: dict[str, tuple[bytes, tuple[int, int]]] = {}
-        self._watcher: _Watcher | None = None
+        self._roots: dict[str, _Root] = {}
+        self._watcher: Watcher | None = None
 
-    def watch(self, source: str, root: bytes) -> None:
-        """Add a source; before or after `start`.
+    def watch(self, source: str, root: bytes, *, skip: Skip | None = None) -> None:
+        """Add a source; before or after `start`. After an error the others are watched as before.
+
+        Args:
+            source: its name.
+            root: its root; links on the way are followed.
+            skip: whether a directory, relative to the root, takes no watch: from inside it nothing
+                is heard.
 
         Raises:
             SourceMissingError: the root is no directory, or cannot be read.
@@ -113,12 +119,12 @@ class Observer:
         """
         real = os.path.realpath(root)
         try:
-            identity = _identity(real)
+            found = _Root(real, skip)
         except OSError as error:
             raise _explained(error, root) from error
-        self._roots[source] = (real, identity)
         if self._watcher is not None:
-            self._schedule(self._watcher, source, real)
+            self._schedule(self._watcher, source, found.region)
+        self._roots[source] = found
 
     def start(self) -> None:
         """Watch, from before the return on: a change after it is not missed.
@@ -127,15 +133,16 @@ class Observer:
             SourceMissingError: a root has gone, or cannot be read.
             WatchLimitError: the kernel refuses a root or the whole observer.
         """
-        roots = b", ".join(root for root, _ in self._roots.values())
+        roots = b", ".join(root.region.root for root in self._roots.values())
         try:
-            watcher = _Watcher(self._on_lost)
+            watcher = Watcher(self._on_lost)
         except OSError as error:
             raise _explained(error, roots) from error
         try:
-            for source, (root, _) in list(self._roots.items()):
-                self.watch(source, root)  # it may be another one by now, or gone
-                self._schedule(watcher, source, root)
+            for source, root in list(self._roots.items()):
+                region = root.region
+                self.watch(source, region.root, skip=region.skip)  # another one by now, or gone
+                self._schedule(watcher, source, self._roots[source].region)
             watcher.start()
         except OSError as error:
             watcher.close()
@@ -151,29 +158,51 @@ class Observer:
         if watcher is not None:
             watcher.close()
 
+    def ailing(self) -> str:
+        """What is wrong: a dead thread, or a root that is not the one it was; empty when well."""
+        if self._watcher is None:
+            return "not started"
+        if dead := self._watcher.dead():
+            return dead
+        for root in self._roots.values():
+            try:
+                same = _identity(root.region.root) == root.identity
+            except OSError:
+                return "root is gone"
+            if not same:
+                return "root was replaced"
+        return ""
+
     def healthy(self) -> bool:
         """Whether all threads live and each root is the directory that it was."""
-        if self._watcher is None or not self._watcher.alive():
-            return False
-        try:
-            return all(_identity(root) == was for root, was in self._roots.values())
-        except OSError:
-            return False
+        return not self.ailing()
 
     def watches(self) -> int:
         """How many directories the kernel watches for us."""
         return 0 if self._watcher is None else self._watcher.reader.watches()
 
-    def unwatched(self) -> int:
-        """How many directories the kernel refused to watch, for want of watches."""
-        return 0 if self._watcher is None else self._watcher.reader.refused
+    def unwatched(self, source: str | None = None) -> int:
+        """How many directories the kernel refused to watch, for want of watches.
 
-    def _schedule(self, watcher: _Watcher, source: str, root: bytes) -> None:
-        handler = _Handler(source, root, self._on_path, self._on_lost)
+        Args:
+            source: of one source; default: of all.
+        """
+        names = self._roots if source is None else [source]
+        return sum(self._roots[name].region.refused for name in names)
+
+    def readable_again(self) -> set[bytes]:
+        """The directories that could not be read when they were to be watched, and can be now."""
+        return set[bytes]().union(*(root.region.readable() for root in self._roots.values()))
+
+    def _schedule(self, watcher: Watcher, source: str, region: Region) -> None:
+        handler = _Handler(source, region.root, self._on_path, self._on_lost)
+        watcher.reader.regions.append(region)
+        path = os.fsdecode(region.root)
         try:
-            watcher.schedule(handler, os.fsdecode(root), recursive=True, event_filter=_EVENTS)
+            watcher.schedule(handler, path, recursive=True, event_filter=_EVENTS)
         except OSError as error:
-            raise _explained(error, root) from error
+            watcher.reader.regions.remove(region)
+            raise _explained(error, region.root) from error
 
 
 class _Handler(FileSystemEventHandler):
@@ -196,97 +225,7 @@ class _Handler(FileSystemEventHandler):
                 self._on_lost(f"handler failed: {error!r}")
 
 
-class _Reader(InotifyFD):
-    """Reads the kernel's queue; reports what watchdog would hide."""
-
-    def __init__(self, on_lost: OnLost) -> None:
-        super().__init__()
-        os.set_inheritable(self._inotify_fd, False)
-        self.name = "watch-reader"
-        self.refused = 0
-        self._on_lost = on_lost
-
-    def add_callback(
-        self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId
-    ) -> WatchDescriptor:
-        """Watch a directory; count a refusal."""
-        try:
-            descriptor = super().add_callback(path, mask, callback, id_)
-        except OSError as error:
-            self.refused += error.errno == errno.ENOSPC
-            raise
-        if descriptor < 0:  # watchdog takes a directory that may not be read for a watched one
-            with self._lock:
-                self._watch_for_wd.pop(descriptor, None)
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-        return descriptor
-
-    def handle_event(self, event: InotifyEvent) -> None:
-        """Report an overflow in place of rebuilding."""
-        if event.is_queue_overflow:
-            self._on_lost("overflow")
-        else:
-            super().handle_event(event)
-
-    def run(self) -> None:
-        """Read until stopped; report any other end."""
-        why = "it returned"
-        try:
-            super().run()
-        except Exception as error:  # noqa: BLE001  # whatever it is, it must be told
-            why = repr(error)
-            self._let_go()
-        if self.should_keep_running():
-            self._on_lost(f"reader died: {why}")
-
-    def watches(self) -> int:
-        """How many watches the kernel holds for this reader."""
-        try:
-            with Path(f"/proc/self/fdinfo/{self._inotify_fd}").open("rb") as lines:
-                return sum(line.startswith(b"inotify ") for line in lines)
-        except OSError:
-            return 0
-
-    def _let_go(self) -> None:
-        """Leave it to `close` to give back the descriptors, which else the living thread does."""
-        with self._lock:
-            self._is_reading = False
-            if self._closed:
-                self._close_resources()
-
-
-class _Watcher(BaseObserver):
-    """watchdog's dispatcher, over a `_Reader` of its own."""
-
-    def __init__(self, on_lost: OnLost) -> None:
-        self.reader = _Reader(on_lost)
-        super().__init__(InotifyEmitter, inotify_fd=self.reader)
-        self.name = "watch-dispatch"
-
-    def on_thread_start(self) -> None:
-        """Start to read before the first watch exists."""
-        self.reader.start()
-        super().on_thread_start()
-
-    def on_thread_stop(self) -> None:
-        """Stop the emitters, then the reader."""
-        super().on_thread_stop()
-        self.reader.stop()
-
-    def close(self) -> None:
-        """Stop, and wait for the threads that were started."""
-        self.stop()
-        for thread in (self, self.reader):
-            with contextlib.suppress(RuntimeError):  # it was never started
-                thread.join()
-
-    def alive(self) -> bool:
-        """Whether all threads are; each hides the death of the others."""
-        emitters = all(emitter.is_alive() for emitter in self.emitters)
-        return self.is_alive() and self.reader.is_alive() and emitters
-
-
-def _identity(root: bytes) -> tuple[int, int]:
+def _identity(root: bytes) -> Identity:
     """Device and inode of a directory.
 
     Raises:

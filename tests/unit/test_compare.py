@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections import namedtuple
 from typing import Any
 
 import pytest
@@ -10,8 +10,10 @@ import pytest
 from ingestd.compare import Comparison, compare
 from ingestd.ports import Fingerprint
 from ingestd.watch.listing import Listing
+from ingestd_state.documents import KNOWN
 from ingestd_state.status import DocumentStatus
 
+Row = namedtuple("Row", [column.name for column in KNOWN])  # noqa: PYI024 - its columns are data
 AS_KNOWN = Fingerprint(1, 2, 3, 4, 5)
 
 
@@ -28,7 +30,7 @@ def row(path: bytes, **values: Any) -> Any:
         "mtime_ns": 4,
         "ctime_ns": 5,
     }
-    return SimpleNamespace(**{**known, **values})
+    return Row(**{**known, **values})
 
 
 def listing(*names: bytes, directory: bytes = b"", **more: Any) -> Listing:

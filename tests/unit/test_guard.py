@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
-from ingestd.guard import judge
+from ingestd.guard import Devices, judge
 from ingestd.watch.scan import RootState
 from ingestd_state.sources import Source
 from ingestd_state.status import SourceStatus
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HERE = RootState(exists=True, is_dir=True, device=7)
 EMPTY = RootState(exists=True, is_dir=True, empty=True, device=7)
@@ -95,3 +102,39 @@ def test_too_much_at_once_is_held(missing: int, total: int, expected: SourceStat
     """More than 20 % and more than 20 wait for a person; one of both alone does not."""
     assert verdict(HERE, missing, total) is expected
     assert verdict(HERE, missing, total, accept=True) is ONLINE
+
+
+@pytest.mark.parametrize(
+    ("path", "device", "hidden"),
+    [
+        (b"a/gone.md", 0, False),
+        (b"a/gone.md", 1, True),
+        (b"gone.md", 0, False),
+        (b"never/was/gone.md", 0, False),
+        (b"never/was/gone.md", 1, True),
+        (b"a/file/gone.md", 0, False),
+        (b"gone.md", None, False),
+    ],
+)
+def test_a_place_that_shows_another_file_system_hides_what_was_there(
+    tmp_path: Path, path: bytes, device: int | None, *, hidden: bool
+) -> None:
+    """The deepest folder that is there tells; a device that is not known proves nothing."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "file").touch()
+    here = tmp_path.stat().st_dev
+    missing: Any = SimpleNamespace(path=path, device=None if device is None else here + device)
+    assert Devices(os.fsencode(tmp_path)).hides(missing) is hidden
+
+
+def test_a_place_that_nobody_can_look_at_hides_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error is no proof of a deletion."""
+
+    def fail(_path: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "lstat", fail)
+    missing: Any = SimpleNamespace(path=b"a/gone.md", device=1)
+    assert Devices(os.fsencode(tmp_path)).hides(missing)

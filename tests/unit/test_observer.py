@@ -32,7 +32,7 @@ from ingestd.watch.observer import Observer, WatchLimitError, dirty_paths
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-DEADLINE_S = 20
+DEADLINE_S = 60
 
 
 class TestDirtyPaths:
@@ -222,6 +222,58 @@ class TestKernel:
         (root / "d").rename(root.parent / "gone")
         heard.wait_closed(b"d")
 
+    def test_moved_out_is_let_go(self, observer: Observer, root: Path, heard: Heard) -> None:
+        """A directory moved out takes no watches any more, and is not heard of by its old name."""
+        (root / "d" / "sub").mkdir(parents=True)
+        until(lambda: observer.watches() == 3)
+        (root / "d").rename(root.parent / "gone")
+        heard.wait_closed(b"d")
+        heard.paths.clear()
+        (root.parent / "gone" / "ghost").touch()
+        (root / "end").touch()
+        heard.wait_for(b"end")
+        until(lambda: observer.watches() == 1)
+        assert ("s", b"d/ghost") not in heard.paths
+
+    def test_a_name_used_again_after_a_move_out(
+        self, observer: Observer, root: Path, heard: Heard
+    ) -> None:
+        """The new directory of an old name is watched, moved and removed like any other."""
+        for _ in range(3):
+            (root / "d" / "sub").mkdir(parents=True, exist_ok=True)
+            (root / "d").rename(root.parent / f"gone{len(list(root.parent.iterdir()))}")
+        (root / "d").mkdir()
+        (root / "d").rename(root / "e")
+        shutil.rmtree(next(root.parent.glob("gone*")))
+        heard.wait_closed(b"e")
+        (root / "e" / "new").touch()
+        heard.wait_for(b"e/new")
+        until(lambda: observer.watches() == 2)
+        observer.stop()
+        assert heard.losses == []
+
+    def test_moved_from_one_source_to_another(
+        self, observer: Observer, root: Path, heard: Heard
+    ) -> None:
+        """The one it left hears of its end, the other one of all that happens in it."""
+        other = root.parent / "other"
+        other.mkdir()
+        observer.watch("t", os.fsencode(other))
+        (root / "d").mkdir()
+        until(lambda: observer.watches() == 3)
+        (root / "d").rename(other / "d")
+        heard.wait_closed(b"d")
+        heard.wait_for(b"d", source="t")
+        (other / "d" / "new").touch()
+        heard.wait_for(b"d/new", source="t")
+        (root / "end").touch()
+        heard.wait_for(b"end")
+        assert ("s", b"d/new") not in heard.paths
+        (other / "d").rename(root / "back")
+        heard.wait_for(b"back")
+        (root / "back" / "new").write_text("x")
+        heard.wait_for(b"back/new")
+
     def test_directory_renamed(self, root: Path, heard: Heard) -> None:
         """A renamed directory comes by both paths, and its files later by the new one."""
         (root / "d").mkdir()
@@ -397,7 +449,7 @@ class TestHealth:
         watches = observer.watches()
         reader = observer._watcher.reader  # type: ignore[union-attr]  # noqa: SLF001  # to hold it up
         with reader._lock:  # noqa: SLF001  # the same
-            for _ in range(limit // 2 + 100):
+            for _ in range(limit // 2 + 2_100):  # the reader may take some 2,000 at once before
                 os.utime(root / "a")
                 os.utime(root / "b")
         heard.wait(lambda: "overflow" in heard.losses)
@@ -447,6 +499,76 @@ class TestHealth:
         heard.wait_closed(b"")
         heard.wait(lambda: heard.losses == ["root deleted"])
         until(lambda: not observer.healthy())
+
+    def test_root_moved_is_told(self, observer: Observer, root: Path, heard: Heard) -> None:
+        """The rename of a root is told at once; that of a directory inside is no loss."""
+        (root / "d").mkdir()
+        heard.wait_for(b"d")
+        (root / "d").rename(root / "e")
+        heard.wait_closed(b"e")
+        assert heard.losses == []
+        root.rename(root.parent / "elsewhere")
+        heard.wait(lambda: heard.losses == ["root moved"])
+
+    def test_ailing(self, observer: Observer, root: Path) -> None:
+        """What is wrong is said: a root that is gone, one that was replaced, a stop."""
+        assert observer.ailing() == ""
+        root.rename(root.parent / "elsewhere")
+        assert observer.ailing() == "root is gone"
+        root.mkdir()
+        assert observer.ailing() == "root was replaced"
+        observer.stop()
+        assert observer.ailing() == "not started"
+
+    def test_denied(
+        self, observer: Observer, root: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A directory that may not be read is remembered until it can be."""
+        with monkeypatch.context() as patch:
+            refusal = "watchdog.observers.inotify_c.inotify_add_watch"
+            patch.setattr(refusal, lambda *_: -1)
+            patch.setattr("watchdog.observers.inotify_c.ctypes.get_errno", lambda: 13)
+            (root / "d").mkdir()
+            heard.wait_for(b"d")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "access", lambda *_: False)
+            assert observer.readable_again() == set()
+            (root / "d").chmod(0o700)
+            (root / "end").touch()
+            heard.wait_for(b"end")
+            assert heard.losses == []
+        assert observer.readable_again() == {os.fsencode(root / "d")}
+        assert observer.unwatched() == 0
+        (root / "d").chmod(0o755)
+        heard.wait(lambda: "a folder can be read again" in heard.losses)
+
+    def test_attributes(self, observer: Observer, root: Path, heard: Heard) -> None:
+        """A change of rights or times alone is heard of."""
+        (root / "a.md").touch()
+        heard.wait_closed(b"a.md")
+        for act in (lambda: (root / "a.md").chmod(0o600), lambda: os.utime(root / "a.md", (1, 1))):
+            heard.paths.clear()
+            act()
+            heard.wait_for(b"a.md")
+
+    def test_skip(self, root: Path, heard: Heard) -> None:
+        """A directory that is skipped takes no watch, nor does what lies in it."""
+        (root / "no" / "sub").mkdir(parents=True)
+        (root / "yes").mkdir()
+        observer = Observer(heard.on_path, heard.on_lost)
+        observer.watch("s", os.fsencode(root), skip=lambda path: path.split(b"/")[0] == b"no")
+        observer.start()
+        try:
+            assert observer.watches() == 2
+            (root / "no" / "later").mkdir()
+            (root / "yes" / "later").mkdir()
+            heard.wait_for(b"yes/later")
+            until(lambda: observer.watches() == 3)
+            (root / "no").rename(root / "now")
+            heard.wait_for(b"now")
+            until(lambda: observer.watches() == 6)
+        finally:
+            observer.stop()
 
     @pytest.mark.parametrize("again", [False, True])
     def test_root_renamed(self, observer: Observer, root: Path, again: bool) -> None:  # noqa: FBT001  # a parameter of the test

@@ -25,7 +25,7 @@ from ingestd_state.status import DocumentStatus, SourceStatus
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ingestd.reconcile import WatchedSource
+    from ingestd.watch.source import WatchedSource
     from ingestd_state.documents import Document
     from ingestd_state.engine import Database
 
@@ -646,6 +646,147 @@ def test_a_directory_of_more_files_than_a_statement_takes(disk: Disk) -> None:
     apply(disk.source, found, Findings(), 0)
     with disk.database.read() as connection:
         assert documents.counts(connection)["pending"] == 40_000
+
+
+def put_on(disk: Disk, device: int, *paths: str) -> None:
+    """Let the table say that these files were on another file system."""
+    with disk.database.write() as connection:
+        where = table.c.path.in_([os.fsencode(path) for path in paths])
+        connection.execute(update(table).where(where).values(device=device))
+
+
+def test_what_was_on_a_file_system_that_is_away_waits(disk: Disk) -> None:
+    """It is held, whatever else is deleted meanwhile, and found again when it is back."""
+    ids = disk.settled("a.md", "b.md", "c.md", "disk/x.md", "disk/sub/y.md")
+    put_on(disk, 4_711, "disk/x.md", "disk/sub/y.md")
+    (disk.root / "disk").rename(disk.root.with_name("unmounted"))
+    (disk.root / "disk").mkdir()
+    (disk.root / "a.md").unlink()
+    assert counts(disk.scan()) == {"seen": 2, "deleted": 1, "held": 2}
+    assert disk.status() is SourceStatus.HELD
+    assert counts(disk.look("disk", "disk/x.md")) == {"held": 2}
+    (disk.root / "b.md").unlink()
+    assert counts(disk.look("b.md")) == {"deleted": 1, "held": 2}
+    assert set(disk.ids()) == {"c.md", "disk/x.md", "disk/sub/y.md"}
+    (disk.root / "disk").rmdir()
+    disk.root.with_name("unmounted").rename(disk.root / "disk")
+    assert disk.scan().held == 0
+    assert (disk.status(), disk.missing()) == (SourceStatus.ONLINE, set())
+    assert set(disk.ids().items()) < set(ids.items())
+
+
+def test_what_was_on_a_file_system_that_is_away_may_be_let_go(disk: Disk) -> None:
+    """A person says that it will not come back."""
+    disk.settled("a.md", "disk/x.md")
+    put_on(disk, 4_711, "disk/x.md")
+    shutil.rmtree(disk.root / "disk")
+    assert counts(disk.scan()) == {"seen": 1, "held": 1}
+    assert counts(disk.scan(accept_deletes=True)) == {"seen": 1, "deleted": 1}
+    assert disk.status() is SourceStatus.ONLINE
+
+
+def test_more_than_can_be_listed_on_a_file_system_that_is_away(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then nothing of the source is deleted until it is back."""
+    monkeypatch.setattr("ingestd.deletions.AWAY_LISTED", 2)
+    names = [f"disk/{number}.md" for number in range(5)]
+    disk.settled("a.md", "b.md", *names)
+    put_on(disk, 4_711, *names)
+    shutil.rmtree(disk.root / "disk")
+    (disk.root / "a.md").unlink()
+    assert counts(disk.scan()) == {"seen": 1, "held": 6}
+    assert disk.status() is SourceStatus.HELD
+    assert counts(disk.look("a.md")) == {"held": 6}
+
+
+def test_the_rest_of_a_source_is_judged_without_what_is_away(disk: Disk) -> None:
+    """Many documents on a file system that is away are no reason to hold one deletion elsewhere."""
+    away = [f"disk/{number}.md" for number in range(30)]
+    disk.settled(*away, *(f"{number}.md" for number in range(30)))
+    put_on(disk, 4_711, *away)
+    shutil.rmtree(disk.root / "disk")
+    (disk.root / "0.md").unlink()
+    assert counts(disk.scan()) == {"seen": 29, "deleted": 1, "held": 30}
+    for number in range(1, 25):
+        (disk.root / f"{number}.md").unlink()
+    assert counts(disk.scan()) == {"seen": 5, "held": 54}
+
+
+def test_more_that_goes_missing_while_it_is_judged_is_judged_too(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look that marks files between the count and the tombstones slips nothing past the guard."""
+    names = many(disk, 60)
+    (disk.root / names[0]).unlink()
+    clear = disk.reconciler._deletions._clear_found  # noqa: SLF001 - to come in between
+    calls: list[int] = []
+
+    def busy(*arguments: Any) -> None:
+        clear(*arguments)
+        if not calls:
+            calls.append(1)
+            for name in names[1:40]:
+                (disk.root / name).unlink()
+            disk.reconciler.note(disk.source, [os.fsencode(name) for name in names[1:40]])
+
+    monkeypatch.setattr(disk.reconciler._deletions, "_clear_found", busy)  # noqa: SLF001 - the same
+    assert counts(disk.scan())["held"] == 40
+    assert "deleted" not in disk.states().values()
+
+
+def test_a_source_that_was_detached_meanwhile_loses_nothing(disk: Disk) -> None:
+    """It is left as it is, whatever a scan that began before finds."""
+    disk.settled("a.md", "b.md")
+    (disk.root / "a.md").unlink()
+    with disk.database.write() as connection:
+        sources.detach_others(connection, [])
+    assert disk.scan().deleted == 0
+    assert disk.status() is SourceStatus.DETACHED
+    assert set(disk.states().values()) == {"indexed"}
+
+
+def test_a_scan_that_is_interrupted_decides_nothing(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop ends a long scan early; what it did not come to is not taken for gone."""
+    disk.settled("a/x.md", "b/y.md", "c/z.md")
+    shutil.rmtree(disk.root / "a")
+    monkeypatch.setattr(reconcile, "BATCH_FILES", 1)
+    during_scan(monkeypatch, lambda at: disk.reconciler.interrupt() if at == b"b" else None)
+    assert counts(disk.scan()).get("deleted", 0) == 0
+    assert set(disk.states().values()) == {"indexed"}
+
+
+def test_an_input_output_error_keeps_its_tree(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing that breaks off in the middle says nothing about the names that did not come."""
+    ids = disk.settled("a.md", "d/b.md", "d/c.md", "d/sub/e.md")
+    scandir = os.scandir
+
+    class Broken:
+        """Gives one entry, then the disk fails."""
+
+        def __init__(self, path: Any) -> None:
+            self._entries = scandir(path)
+
+        def __enter__(self) -> Any:
+            yielded = next(iter(self._entries))
+
+            def entries() -> Iterator[Any]:
+                yield yielded
+                raise OSError(5, "Input/output error")
+
+            return entries()
+
+        def __exit__(self, *_: object) -> None:
+            self._entries.close()
+
+    broken = disk.source.root + b"/d"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", lambda p=".": Broken(p) if p == broken else scandir(p))
+        assert counts(disk.scan()) == {"seen": 1}
+        assert disk.look("d").deleted == 0
+    assert (disk.ids(), disk.missing()) == (ids, set())
 
 
 def test_a_source_sees_only_its_own(
