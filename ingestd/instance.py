@@ -11,41 +11,43 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ingestd_state import migrate, vectors
-from ingestd_state.engine import Database, DatabaseError, NewerSchemaError
-
 from . import lock
 from .embed import model
-from .embed.chroma.plan import ServerPlan, server_url
-from .embed.chroma.server import ManagedServer
-from .embed.chroma.store import Store, open_embedded, open_http
+from .embed.chroma.opening import lock_chroma, open_store, store_url
 from .embed.chunk import Chunker
 from .embed.engines import open_embedder
 from .embed.extract import EXTRACTOR_VERSION
+from .embed.heal import Healer
 from .embed.hub_cache import recorded_embedding_function, seed_hub_cache
 from .embed.job import EmbedJob, Parts
 from .embed.outcome import Recorder
 from .embed.prepare import Preparer
+from .embed.refill import Refiller
 from .embed.texts import TextEmbedder
 from .embed.tokenize import open_tokenizer
 from .embed.totals import Totals
 from .embed.write import Writer
-from .errors import AlreadyRunningError, StateError, StoreError
+from .errors import AlreadyRunningError, StateError
 from .reconcile import Reconciler
 from .roots import register_sources
+from .tables import open_state
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from ingestd_state.engine import Database
+
     from .config import Settings, StoreMode
+    from .embed.chroma.server import ManagedServer
+    from .embed.chroma.store import Store
     from .embed.model import ModelSpec
     from .location import Location
-    from .reconcile import WatchedSource
+    from .watch.source import WatchedSource
+
+__all__ = ["Instance", "lock_chroma", "open_instance", "take_lock"]
 
 log = structlog.get_logger(__name__)
 
-ORPHAN_WAIT_S = 20.0
-"""How long a Chroma server that outlived a killed daemon may take to end."""
 PIPELINE_VERSION = 1
 """Raise it with every change of what is written to a collection for the same file."""
 
@@ -65,6 +67,7 @@ class Instance:
     totals: Totals
     store: Store
     server: ManagedServer | None
+    healer: Healer
     clock: Callable[[], float] = time.time
 
 
@@ -88,10 +91,10 @@ async def open_instance(
         ModelMismatchError: the collection holds vectors of another dimension.
         ForeignCollectionError: the collection was not made by ingestd.
         StateError: a table cannot be opened.
-        StoreError: Chroma cannot be reached.
+        StoreError: Chroma cannot be reached; a remote one may be away for ``run``, which waits.
     """
     async with AsyncExitStack() as stack:
-        url = _store_url(settings, mode)
+        url = store_url(settings, mode)
         roots = tuple(str(source.path.expanduser().absolute()) for source in settings.sources)
         instance_lock = take_lock(location, lock.Owner.me(verb, store_url=url, sources=roots))
         stack.callback(instance_lock.release)
@@ -101,10 +104,20 @@ async def open_instance(
         found = register_sources(settings, database)
         spec = await asyncio.to_thread(model.configured, settings.model)
         await asyncio.to_thread(_seed, spec)
-        store, server = await _open_store(settings, location, mode, stack)
+        # Who goes on for ever can wait for somebody else's server; what changes is recorded.
+        patient = mode == "remote" and verb == "run"
+        store, server = await open_store(settings, location, mode, database, stack, patient=patient)
         recorded = recorded_embedding_function(spec)
-        for name in sorted({source.collection for source in found.values()}):
-            await asyncio.to_thread(store.collection, name, spec, recorded)
+        healer = Healer(
+            database,
+            Refiller(database, cache, model=spec.fingerprint, clock=time.time),
+            opened=lambda name: store.renew(name, spec, recorded),
+            names={source.collection for source in found.values()},
+            call=store.call,
+            server=server,
+        )
+        if not store.away:  # else it looks before the first drain
+            await healer.look()
         totals = Totals()
         texts = TextEmbedder(
             cache,
@@ -152,6 +165,7 @@ async def open_instance(
             totals,
             store,
             server,
+            healer,
         )
 
 
@@ -170,24 +184,6 @@ def take_lock(location: Location, owner: lock.Owner) -> lock.FileLock:
         raise AlreadyRunningError(f"{location.state_dir} is in use by {who}") from error
     except OSError as error:
         raise StateError(f"{location.state_dir}: {error.strerror}") from error
-
-
-def open_state(location: Location) -> tuple[Database, Database]:
-    """Open, and bring up to date, the state table and the vectors cache.
-
-    Raises:
-        StateError: one of them cannot be opened, or was written by a newer version.
-    """
-    try:
-        database = Database(location.state_url)
-        migrate.upgrade(database)
-        cache = Database(location.vectors_url)
-        vectors.create(cache)
-    except NewerSchemaError as error:
-        raise StateError(str(error), hint="Install the newer version again.") from error
-    except DatabaseError as error:
-        raise StateError(str(error)) from error
-    return database, cache
 
 
 def make_chunker(settings: Settings, spec: ModelSpec) -> Chunker:
@@ -212,61 +208,3 @@ def _seed(spec: ModelSpec) -> None:
         seed_hub_cache(spec)
     except OSError as error:  # a convenience for readers; we do not need it
         log.warning("hub_cache_not_seeded", error=str(error))
-
-
-def _store_url(settings: Settings, mode: StoreMode) -> str:
-    if mode == "remote":
-        return settings.store.url or ""
-    if mode == "managed":
-        return server_url(settings.store.host, settings.store.port)
-    return ""
-
-
-async def _open_store(
-    settings: Settings, location: Location, mode: StoreMode, stack: AsyncExitStack
-) -> tuple[Store, ManagedServer | None]:
-    if mode == "remote":
-        store = await asyncio.to_thread(open_http, settings.store, settings.store.url or "")
-        stack.callback(store.close)
-        return store, None
-    guard = await asyncio.to_thread(lock_chroma, location)
-    stack.callback(guard.release)
-    if mode == "embedded":
-        store = await asyncio.to_thread(open_embedded, settings.store, location.chroma_dir)
-        stack.callback(store.close)
-        return store, None
-    plan = ServerPlan(
-        data=location.chroma_dir,
-        log_dir=location.log_dir,
-        host=settings.store.host,
-        port=settings.store.port,
-        start_timeout_s=settings.store.start_timeout_s,
-        lock_fd=guard.fileno(),
-    )
-    server = ManagedServer(plan)
-    stack.push_async_callback(server.stop)
-    await server.start()
-    store = await asyncio.to_thread(open_http, settings.store, plan.url)
-    stack.callback(store.close)
-    return store, server
-
-
-def lock_chroma(location: Location, *, wait_s: float = ORPHAN_WAIT_S) -> lock.FileLock:
-    """Be the only process with this Chroma directory: Chroma itself takes no lock.
-
-    Args:
-        location: where things lie.
-        wait_s: how long to wait for another process to end.
-
-    Raises:
-        StoreError: another process has it, and keeps it.
-    """
-    try:
-        guard = lock.FileLock(location.chroma_lock_file)
-        return guard.acquire(lock.Owner.me("chroma"), wait_s=wait_s)
-    except lock.LockHeldError as error:
-        who = error.owner or "another process"
-        raise StoreError(
-            f"the Chroma data in {location.chroma_dir} is in use by {who}",
-            hint="A Chroma directory can be open in one process only; stop the other one.",
-        ) from error

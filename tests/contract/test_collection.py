@@ -237,6 +237,34 @@ def test_deleting(collection: Collection) -> None:
     assert collection.query(rows[1], 1)[0].text == "again"
 
 
+def test_getting_slots_by_id(collection: Collection) -> None:
+    """Those that are there come back, in any order, with embeddings only when asked for."""
+    ids = [f"slot-{number}" for number in range(600)]
+    rows = fill(collection, *ids)
+    got = {record.id: record for record in collection.get(["absent", *ids])}
+    assert set(got) == set(ids)
+    assert (got["slot-7"].text, got["slot-7"].metadata) == ("slot-7", {"n": 1})
+    assert len(got["slot-7"].embedding) == 0
+    (record,) = collection.get(["slot-599"], embeddings=True)
+    assert np.allclose(record.embedding, rows[599], atol=1e-6)
+    assert collection.get([]) == []
+    assert collection.get(["absent"], embeddings=True) == []
+
+
+def test_refilling_touches_embeddings_only(collection: Collection) -> None:
+    """Text and metadata stay; what is refilled is found by its new embedding, and only there."""
+    ids = [f"slot-{number}" for number in range(300)]
+    fill(collection, *ids, metadata={"keep": 1})
+    before = content(collection)
+    rows = vectors(300, seed=5)
+    collection.refill(ids, rows)
+    assert content(collection) == before
+    assert np.allclose(embeddings(collection)["slot-299"], rows[299], atol=1e-6)
+    assert collection.query(rows[42], 1)[0].id == "slot-42"
+    collection.refill([], vectors(0))
+    assert collection.count() == len(ids)
+
+
 def test_nothing_to_do_is_done(collection: Collection) -> None:
     """No slots are no error."""
     collection.upsert([], vectors(0), [], [])

@@ -29,6 +29,7 @@ from ingestd.embed.chroma.plan import (
     server_environment,
     server_url,
 )
+from ingestd.embed.chroma.process import spawn, wait_ready
 from ingestd.embed.chroma.server import ManagedServer, ServerPlan
 from ingestd.embed.chroma.store import open_http
 from ingestd.embed.model import locate
@@ -225,14 +226,14 @@ async def test_restarts_that_fail_are_tried_again(
     await server.start()
     failures: list[Exception] = [
         PortBusyError("taken"),
-        OSError(28, "no space left"),
+        StoreError("no space left"),
         StoreError("no answer"),
     ]
     left = list(failures)
 
-    def failing(step: Callable[..., Awaitable[object]], kind: type) -> Callable[..., object]:
+    def failing(step: Callable[..., Awaitable[object]], when: int) -> Callable[..., object]:
         async def call(*arguments: object) -> object:
-            if left and isinstance(left[0], kind):
+            if len(left) == when:
                 raise left.pop(0)
             return await step(*arguments)
 
@@ -244,8 +245,8 @@ async def test_restarts_that_fail_are_tried_again(
         check_port(host, port)
 
     monkeypatch.setattr(server_module, "check_port", port_check)
-    monkeypatch.setattr(server, "_spawn", failing(server._spawn, OSError))  # noqa: SLF001 - its steps
-    monkeypatch.setattr(server, "_wait_ready", failing(server._wait_ready, StoreError))  # noqa: SLF001 - the same
+    monkeypatch.setattr(server_module, "spawn", failing(spawn, 2))
+    monkeypatch.setattr(server_module, "wait_ready", failing(wait_ready, 1))
     killed = server.pid
     assert killed is not None
     os.kill(killed, signal.SIGKILL)
@@ -265,20 +266,19 @@ async def test_a_stop_during_a_restart(
     server = ManagedServer(plan)
     await server.start()
     reached = asyncio.Event()
-    spawn = server._spawn  # noqa: SLF001 - one of its steps
 
-    async def spawn_and_tell() -> asyncio.subprocess.Process:
+    async def spawn_and_tell(plan: ServerPlan) -> asyncio.subprocess.Process:
         reached.set()
-        return await spawn()
+        return await spawn(plan)
 
-    async def never_ready(_: object) -> None:
+    async def never_ready(*_: object) -> None:
         reached.set()
         await asyncio.Event().wait()
 
     if moment == "starting":
-        monkeypatch.setattr(server, "_spawn", spawn_and_tell)
+        monkeypatch.setattr(server_module, "spawn", spawn_and_tell)
     elif moment == "not answering":
-        monkeypatch.setattr(server, "_wait_ready", never_ready)
+        monkeypatch.setattr(server_module, "wait_ready", never_ready)
     killed = server.pid
     assert killed is not None
     os.kill(killed, signal.SIGKILL)

@@ -22,7 +22,7 @@ from tenacity import (
 )
 from tenacity.nap import sleep_using_event
 
-from ingestd.errors import IngestdError, StoreError
+from ingestd.errors import DiskFullError, IngestdError, StoreError
 
 from .verdict import Verdict, judge
 
@@ -73,6 +73,7 @@ class Caller:
 
         Raises:
             RefusedError: the request itself is wrong.
+            DiskFullError: the server has no room to write.
             StoreError: no answer after all attempts, or one that no Chroma gives.
         """
         try:
@@ -81,6 +82,11 @@ class Caller:
             raise
         except Exception as error:
             raise _as_store_error(what, error) from error
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._stop.is_set()
 
     def stop(self) -> None:
         """Wait no longer: the attempt in hand, or the one next to come, is the last."""
@@ -92,6 +98,8 @@ def _as_store_error(what: str, error: Exception) -> StoreError:
     match judge(error):
         case Verdict.AGAIN:
             return StoreError(f"Chroma does not answer: {text}")
+        case Verdict.FULL:
+            return DiskFullError(f"Chroma's disk is full: {text}")
         case Verdict.REFUSED:
             return RefusedError(f"Chroma refuses: {text}")
         case Verdict.DENIED:

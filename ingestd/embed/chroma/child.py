@@ -12,6 +12,12 @@ import resource
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .aside import FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PR_SET_PDEATHSIG = 1
 LEAST_FILE_LIMIT = 4 * 1024**3
@@ -29,14 +35,21 @@ def end_with_parent(parent: int) -> None:
 
 def limit_file_size(directory: Path) -> None:
     """Bound the size of any file this process writes, in bytes."""
-    largest = max(
-        (file.stat().st_size for file in directory.rglob("*") if file.is_file()), default=0
-    )
+    largest = max((file.stat().st_size for file in _files(directory)), default=0)
     _soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     limit = max(LEAST_FILE_LIMIT, GROWTH * largest)
     if hard != resource.RLIM_INFINITY:
         limit = min(limit, hard)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    # Python ignores it. An index that hit the bound is broken: end, and have it looked at.
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    """Chroma's files; not those of a broken index that was set aside, which may be huge."""
+    for file in directory.rglob("*"):
+        if file.is_file() and FOLDER not in file.relative_to(directory).parts:
+            yield file
 
 
 def main() -> None:

@@ -30,13 +30,18 @@ def check_port(host: str, port: int) -> None:
 
 
 def listens(pid: int, port: int) -> bool:
-    """Whether a process listens on a port; True where the system does not tell."""
+    """Whether a process listens on a port; True where the system does not tell.
+
+    Of a process that is just ending the system tells nothing either, but then it does not listen.
+    """
+    if not (PROC / "self" / "net").exists():
+        return True
     try:
         files = list((PROC / str(pid) / "fd").iterdir())
         tables = [table for table in (PROC / str(pid) / "net").iterdir() if table.name in TABLES]
         sockets = _listening(tables, port)
     except OSError:
-        return True
+        return False
     return any(_target(file) in sockets for file in files)
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOG_LIMIT_BYTES = 5 * 1024 * 1024
+DEFAULT_TENANT = "default_tenant"
+DEFAULT_DATABASE = "default_database"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,33 +1,43 @@
-"""The managed Chroma server: start it, wait for it, start it again when it dies, stop it."""
+"""The managed Chroma server: start it, wait for it, start it again when it dies, stop it.
+
+A server that answers its heartbeat may have an index that it cannot open. So before each start its
+files are looked at, and after each start it is asked for its data; see `Care`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
-import sys
 import time
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from ingestd.errors import IngestdError, StoreError
+from ingestd.errors import DiskFullError, IngestdError, StoreError
+from ingestd_state.engine import DatabaseError
 
-from .listen import check_port, listens
-from .plan import ServerPlan, open_log, server_config, server_environment
+from .care import BrokenError
+from .listen import check_port
+from .plan import DEFAULT_DATABASE, DEFAULT_TENANT, ServerPlan
+from .process import STOP_S, end, spawn, wait_ready
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .care import Care
+    from .examine import Answers
 
 __all__ = ["ManagedServer", "ServerPlan", "check_port"]
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
-STOP_S = 15.0
-"""How long the server may take to end after SIGTERM: killing it while it saves tears its index."""
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 STEADY_S = 60.0
 """A server that ran this long was well: the next restart is quick again."""
-POLL_S = 0.05
-ANSWER_S = 2.0
+LAUNCHES = 3
+"""Times that a first start is tried, when what was broken was set aside in between."""
 
 
 class ManagedServer:
@@ -35,11 +45,17 @@ class ManagedServer:
 
     The kernel ends the server with the thread that started it, so the event loop's thread must
     live as long as the server: start it from the main thread.
+
+    Args:
+        plan: how it is started.
+        care: looks at its files and its answers; None to trust both.
     """
 
-    def __init__(self, plan: ServerPlan) -> None:
+    def __init__(self, plan: ServerPlan, care: Care | None = None) -> None:
         self.plan = plan
         self.restarts = 0
+        self._care = care
+        self._up = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
 
@@ -55,9 +71,10 @@ class ManagedServer:
         Raises:
             PortBusyError: somebody else listens on the port.
             StoreError: it does not come up.
+            DatabaseError: the state table cannot be asked what is to be filled anew.
         """
         try:
-            await self._launch()
+            await self._first_launch()
         except BaseException:
             await self.stop()
             raise
@@ -69,85 +86,106 @@ class ManagedServer:
         if keeper is not None:
             keeper.cancel()
             await asyncio.wait([keeper])
-        await self._end()
-
-    async def _end(self) -> None:
+        running = self.pid is not None
+        await end(self._process)
         process = self._process
-        if process is None or process.returncode is not None:
+        if self._care and running and process and process.returncode == 0:
+            await _in_thread(self._care.closed)
+
+    async def check(self) -> None:
+        """Look after a server that did not answer: one that hangs, or is broken, is replaced.
+
+        Does nothing about one that is down: it is being started again already.
+
+        Raises:
+            DiskFullError: nothing can be told while the disk is full.
+            DatabaseError: the state table cannot be written.
+        """
+        if self._care is None or self.pid is None or not self._up.is_set():
             return
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), STOP_S)
-        except TimeoutError:
-            log.warning("store_killed", pid=process.pid, after_s=STOP_S)
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            answers = await self._ask(self._care)
+            reason = f"no answer within {self._care.timeout_s:g} s" if answers.at else ""
+            # It may hang for reasons of its own: only a fresh start shows that the index does it.
+            await _in_thread(lambda: self._judge(answers, hangs=False))
+        except DiskFullError:
+            raise
+        except StoreError as error:
+            reason = error.message
+        if reason and self.pid is not None:
+            await self._replace(reason)
+
+    async def _replace(self, reason: str) -> None:
+        """End the server, and wait until the keeper has started another."""
+        log.error("store_replaced", pid=self.pid, reason=reason, stops_within_s=STOP_S)
+        self._up.clear()
+        await end(self._process)
+        limit_s = self.plan.start_timeout_s
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._up.wait(), limit_s)
+
+    async def _first_launch(self) -> None:
+        for left in reversed(range(LAUNCHES)):
+            try:
+                await self._launch()
+            except BrokenError:
+                if not left:
+                    raise
+            else:
+                return
 
     async def _launch(self) -> None:
-        """Start a process, and wait until it answers; when it does not, end it."""
+        """Start a process, and wait until it gives sound answers; when it does not, end it."""
         check_port(self.plan.host, self.plan.port)
+        if self._care:
+            await _in_thread(self._care.before)
+        self._process = await spawn(self.plan)
         try:
-            self._process = await self._spawn()
-        except OSError as error:
-            raise StoreError(f"cannot start the Chroma server: {error}") from error
-        try:
-            await self._wait_ready(self._process)
-        except StoreError:
-            await self._end()
+            await wait_ready(self.plan, self._process)
+            await self._examine()
+        except Exception:
+            await end(self._process)
             raise
+        self._up.set()
+        log.info("store_ready", url=self.plan.url, pid=self._process.pid)
 
-    async def _spawn(self) -> asyncio.subprocess.Process:
-        plan = self.plan
-        plan.data.mkdir(parents=True, exist_ok=True)
-        plan.log_dir.mkdir(parents=True, exist_ok=True)
-        plan.config_file.write_text(server_config(plan), encoding="utf-8")
-        output = open_log(plan.log_file)
+    async def _examine(self) -> None:
+        """See that a server that has just started gives sound answers.
+
+        Raises:
+            BrokenError: it does not.
+            StoreError: it is gone.
+        """
+        if self._care is None:
+            return
         try:
-            # A session of its own: Ctrl-C at the terminal must reach us, not the server. And -P:
-            # what lies in the current folder is data, and must not be imported.
-            return await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",
-                "-m",
-                "ingestd.embed.chroma.child",
-                str(plan.config_file),
-                str(plan.data),
-                str(os.getpid()),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=server_environment(os.environ),
-                pass_fds=(plan.lock_fd,),
-                start_new_session=True,
-            )
-        finally:
-            os.close(output)
+            answers = await self._ask(self._care)
+        except DiskFullError as error:
+            log.warning("store_not_examined", error=error.message)
+            return
+        await _in_thread(lambda: self._judge(answers, hangs=True))
 
-    async def _wait_ready(self, process: asyncio.subprocess.Process) -> None:
-        import httpx  # noqa: PLC0415 - slow to import
+    async def _ask(self, care: Care) -> Answers:
+        return await _in_thread(lambda: care.ask_server(self._client))
 
-        deadline = time.monotonic() + self.plan.start_timeout_s
-        async with httpx.AsyncClient(timeout=ANSWER_S, trust_env=False) as client:
-            while process.returncode is None:
-                with contextlib.suppress(httpx.HTTPError):
-                    answer = await client.get(f"{self.plan.url}/api/v2/heartbeat")
-                    # Somebody else's server would answer just as well.
-                    if answer.is_success and listens(process.pid, self.plan.port):
-                        log.info("store_ready", url=self.plan.url, pid=process.pid)
-                        return
-                if time.monotonic() > deadline:
-                    raise StoreError(
-                        f"the Chroma server at {self.plan.url} did not answer within "
-                        f"{self.plan.start_timeout_s:g} s",
-                        hint=f"Its output is in {self.plan.log_file}.",
-                    )
-                await asyncio.sleep(POLL_S)
-        raise StoreError(
-            f"the Chroma server ended at once (status {process.returncode})",
-            hint=f"Its output is in {self.plan.log_file}.",
+    def _client(self, timeout_s: float) -> Any:
+        from .client import BoundedClient  # noqa: PLC0415 - slow to import
+
+        return BoundedClient(
+            self.plan.url,
+            headers={},
+            tenant=DEFAULT_TENANT,
+            database=DEFAULT_DATABASE,
+            timeout_s=timeout_s,
         )
+
+    def _judge(self, answers: Answers, *, hangs: bool) -> None:
+        if self._care is None:
+            return
+        broken = dict(answers.broken)
+        if hangs and answers.at:
+            broken[answers.at] = f"no answer within {self._care.timeout_s:g} s"
+        self._care.judge(broken, answers.unreadable)
 
     async def _keep(self) -> None:
         """Start the server again whenever it dies."""
@@ -155,6 +193,7 @@ class ManagedServer:
         while self._process is not None:
             started = time.monotonic()
             status = await self._process.wait()
+            self._up.clear()
             if time.monotonic() - started > STEADY_S:
                 wait_s = FIRST_WAIT_S
             self.restarts += 1
@@ -165,5 +204,17 @@ class ManagedServer:
                 try:
                     await self._launch()
                     break
-                except IngestdError as error:
-                    log.error("store_not_restarted", error=str(error), next_try_in_s=wait_s)  # noqa: TRY400 - the message says it all
+                except Exception as error:  # noqa: BLE001 - nobody else would start it again
+                    known = isinstance(error, IngestdError | DatabaseError)
+                    tell = log.error if known else log.exception
+                    tell("store_not_restarted", error=str(error), next_try_in_s=wait_s)
+
+
+async def _in_thread(function: Callable[[], T]) -> T:
+    """Call in a thread; when cancelled, wait for it all the same: it may be moving files."""
+    task = asyncio.ensure_future(asyncio.to_thread(function))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from ingestd.errors import ForeignCollectionError, ModelMismatchError, StoreError
+from ingestd.errors import StoreError
 
+from . import ended
 from .calls import Caller, RefusedError
 from .collection import ChromaCollection, is_missing
+from .examine import open_directory
+from .health import Verdict, probe
+from .late import LateClient
+from .ours import check_filled_by, check_ours, metadata_of
 from .recorded import recorded_function, without_stored_functions
+from .verdict import Verdict as Trouble
+from .verdict import judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,16 +34,18 @@ SYNC_THRESHOLD = 1_000
 """Writes between two saves of Chroma's index. Every write reads the log since the last save again,
 so a larger value makes each edit slower: measured, 48 ms at 1,000 and 342 ms at 10,000."""
 
-MARK = "ingestd"
-"""Metadata key of the collections that ingestd made; its value is the contract's version."""
-CONTRACT = 1
-
 
 class Store:
-    """Opens collections on one client, which lives as long as the process."""
+    """Opens collections on one client, which lives as long as the process.
+
+    Attributes:
+        call: makes the calls.
+        away: the server did not answer when the store was opened.
+    """
 
     def __init__(self, client: Any, call: Caller) -> None:
         self._client = client
+        self.away = isinstance(client, LateClient)
         self.call = call
         self._open: dict[str, ChromaCollection] = {}
         self._lock = threading.Lock()
@@ -64,6 +73,25 @@ class Store:
                     name, lambda: check_ours(self._get(name), spec), self.call
                 )
             return self._open[name]
+
+    def renew(
+        self, name: str, spec: ModelSpec, recorded: Mapping[str, Any] | None
+    ) -> ChromaCollection:
+        """Open a collection that somebody may have deleted since: it is made anew then.
+
+        Args:
+            name: the collection's name.
+            spec: as for `collection`.
+            recorded: as for `collection`.
+
+        Raises:
+            ForeignCollectionError: somebody else made one of this name.
+            ModelMismatchError: it holds vectors of another dimension.
+            StoreError: Chroma does not answer.
+        """
+        with self._lock:
+            self._ensure(name, spec, recorded)
+        return self.collection(name, spec, recorded)
 
     def existing(self, name: str, spec: ModelSpec) -> ChromaCollection | None:
         """Open a collection for reading; None when it is not there.
@@ -122,7 +150,7 @@ class Store:
             name,
             embedding_function=None if recorded is None else recorded_function(recorded),
             configuration={"hnsw": {"space": "cosine", "sync_threshold": SYNC_THRESHOLD}},
-            metadata=_metadata(spec),
+            metadata=metadata_of(spec),
         )
         log.info("collection_created", collection=name, model=spec.public_name)
         return without_stored_functions(handle)
@@ -136,102 +164,77 @@ class Store:
         """
         self._client._modify(  # noqa: SLF001 - there is no public way
             collection_id,
-            new_metadata=_metadata(spec),
+            new_metadata=metadata_of(spec),
             new_configuration=None
             if recorded is None
             else {"embedding_function": recorded_function(recorded)},
         )
 
 
-def check_filled_by(handle: Any, spec: ModelSpec) -> Any:
-    """See that the vectors of a collection come from this model.
-
-    Raises:
-        ModelMismatchError: they come from another one.
-    """
-    if handle.metadata.get("model_fingerprint") != spec.fingerprint:
-        raise ModelMismatchError(
-            f"the collection {handle.name!r} was filled by the model "
-            f"{handle.metadata.get('model')!r}, not by {spec.public_name!r}"
-        )
-    return handle
-
-
-def check_ours(handle: Any, spec: ModelSpec) -> Any:
-    """See that ingestd made a collection, for vectors of this model's dimension.
-
-    Raises:
-        ForeignCollectionError: somebody else made it.
-        ModelMismatchError: it holds vectors of another dimension.
-    """
-    found = handle.metadata or {}
-    if MARK not in found:
-        raise ForeignCollectionError(f"the collection {handle.name!r} was not made by ingestd")
-    if found.get("dimension") != spec.dimension:
-        raise ModelMismatchError(
-            f"the collection {handle.name!r} holds vectors of {found.get('dimension')} dimensions "
-            f"(model {found.get('model')!r}); the model {spec.public_name!r} gives "
-            f"{spec.dimension}"
-        )
-    return handle
-
-
-def _metadata(spec: ModelSpec) -> dict[str, Any]:
-    return {
-        MARK: CONTRACT,
-        "model": spec.public_name,
-        "model_fingerprint": spec.fingerprint,
-        "dimension": spec.dimension,
-    }
-
-
-def open_http(settings: StoreSettings, url: str) -> Store:
+def open_http(settings: StoreSettings, url: str, *, patient: bool = False) -> Store:
     """Connect to a Chroma server, ours or somebody else's.
 
     Args:
         settings: of the store.
         url: the server's address.
+        patient: it may be away: then it is asked once, and connected to when it is needed.
 
     Raises:
         ConfigError: the address is none.
-        StoreError: it does not answer, or denies access.
+        StoreError: it does not answer, or denies access; not when patient.
     """
-    from .client import BoundedClient  # noqa: PLC0415 - slow to import
+    from .client import BoundedClient, address  # noqa: PLC0415 - slow to import
 
+    address(url)
     call = Caller(settings.attempts)
     headers = {settings.token_header: settings.token} if settings.token else {}
-    client = call(
-        "connect",
-        lambda: BoundedClient(
+
+    def connect() -> BoundedClient:
+        return BoundedClient(
             url,
             headers=headers,
             tenant=settings.tenant,
             database=settings.database,
             timeout_s=settings.timeout_s,
-        ),
-    )
-    return Store(client, call)
+        )
+
+    if not patient:
+        return Store(call("connect", connect), call)
+    try:
+        return Store(Caller(1)("connect", connect), call)
+    except StoreError as error:
+        if error.__cause__ is None or judge(error.__cause__) is not Trouble.AGAIN:
+            raise  # it is there, and not what it should be: waiting does not help
+        log.warning("store_away", error=error.message, next="it is waited for")
+        return Store(LateClient(connect), call)
 
 
-def open_embedded(settings: StoreSettings, directory: Path) -> Store:
+def open_embedded(settings: StoreSettings, directory: Path, *, trusted: bool = False) -> Store:
     """Open a Chroma directory in this process; the caller holds its lock.
 
     Args:
         settings: of the store.
         directory: Chroma's data.
+        trusted: it was looked at before. Otherwise a broken one is refused: to open it may hang
+            for ever, and only who may write can mend it.
 
     Raises:
         StoreError: it cannot be opened.
     """
-    import chromadb  # noqa: PLC0415 - slow to import
-
-    from .client import QuietSettings  # noqa: PLC0415 - the same
-
+    if not trusted and not ended.matches(directory):
+        _refuse_broken(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        client = chromadb.PersistentClient(
-            str(directory.resolve()), settings=QuietSettings(anonymized_telemetry=False)
-        )
+        client = open_directory(directory)
     except Exception as error:
         raise StoreError(f"cannot open the Chroma data in {directory}: {error}") from error
     return Store(client, Caller(settings.attempts))
+
+
+def _refuse_broken(directory: Path) -> None:
+    for finding in probe(directory).findings:
+        if finding.ours and finding.verdict is not Verdict.SOUND:
+            raise StoreError(
+                f"the Chroma data in {directory} is broken: {finding.reason}",
+                hint="`ingestd rebuild` mends it, and so does the next start of the daemon.",
+            )

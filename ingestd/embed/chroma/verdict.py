@@ -12,11 +12,17 @@ WRONG = frozenset({400, 409, 413, 422})
 """Statuses that speak of the content of the request; others speak of its address."""
 
 
+NO_SPACE = ("disk is full", "no space left on device")
+"""What the errors of a server say whose disk is full; they are internal ones, like any other."""
+
+
 class Verdict(Enum):
     """What follows from an error."""
 
     AGAIN = "again"
     """The same call may succeed later."""
+    FULL = "full"
+    """The same call may succeed when there is room on the server's disk."""
     REFUSED = "refused"
     """This request never will; another may."""
     DENIED = "denied"
@@ -34,6 +40,8 @@ def judge(error: BaseException) -> Verdict:
     import httpx  # noqa: PLC0415 - slow to import, and loaded with Chroma anyway
     from chromadb import errors  # noqa: PLC0415 - the same
 
+    if any(words in str(error).lower() for words in NO_SPACE):
+        return Verdict.FULL
     status = http_status(error)
     if status is not None:
         return _by_status(status)

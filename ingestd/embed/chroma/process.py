@@ -1,0 +1,102 @@
+"""The process of the managed Chroma server: start it, wait until it answers, end it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from ingestd.errors import StoreError
+
+from .listen import listens
+from .plan import open_log, server_config, server_environment
+
+if TYPE_CHECKING:
+    from .plan import ServerPlan
+
+log = structlog.get_logger(__name__)
+
+STOP_S = 15.0
+"""How long the server may take to end after SIGTERM: killing it while it saves tears its index."""
+POLL_S = 0.05
+ANSWER_S = 2.0
+
+
+async def spawn(plan: ServerPlan) -> asyncio.subprocess.Process:
+    """Start the process.
+
+    Raises:
+        StoreError: it cannot be started.
+    """
+    try:
+        plan.data.mkdir(parents=True, exist_ok=True)
+        plan.log_dir.mkdir(parents=True, exist_ok=True)
+        plan.config_file.write_text(server_config(plan), encoding="utf-8")
+        output = open_log(plan.log_file)
+        try:
+            # A session of its own: Ctrl-C at the terminal must reach us, not the server. And -P:
+            # what lies in the current folder is data, and must not be imported.
+            return await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "ingestd.embed.chroma.child"),
+                *(str(plan.config_file), str(plan.data), str(os.getpid())),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=server_environment(os.environ),
+                pass_fds=(plan.lock_fd,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(output)
+    except OSError as error:
+        raise StoreError(f"cannot start the Chroma server: {error}") from error
+
+
+async def wait_ready(plan: ServerPlan, process: asyncio.subprocess.Process) -> None:
+    """Wait until the process answers its heartbeat.
+
+    Raises:
+        StoreError: it does not in time, or it ended.
+    """
+    import httpx  # noqa: PLC0415 - slow to import
+
+    deadline = time.monotonic() + plan.start_timeout_s
+    async with httpx.AsyncClient(timeout=ANSWER_S, trust_env=False) as client:
+        while process.returncode is None:
+            with contextlib.suppress(httpx.HTTPError):
+                answer = await client.get(f"{plan.url}/api/v2/heartbeat")
+                # Somebody else's server would answer just as well.
+                if answer.is_success and listens(process.pid, plan.port):
+                    return
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"the Chroma server at {plan.url} did not answer within "
+                    f"{plan.start_timeout_s:g} s",
+                    hint=f"Its output is in {plan.log_file}.",
+                )
+            await asyncio.sleep(POLL_S)
+    raise StoreError(
+        f"the Chroma server ended at once (status {process.returncode})",
+        hint=f"Its output is in {plan.log_file}.",
+    )
+
+
+async def end(process: asyncio.subprocess.Process | None) -> None:
+    """Let a process finish what it does, and end it; harmless when it has ended."""
+    if process is None or process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), STOP_S)
+    except TimeoutError:
+        log.warning("store_killed", pid=process.pid, after_s=STOP_S)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

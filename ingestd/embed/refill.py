@@ -1,0 +1,137 @@
+"""Fills a collection's index anew from the vectors cache: nothing is embedded.
+
+Texts and metadata are in the collection still; only the index is gone. What the cache has lost,
+and what the collection itself has lost, is taken up again document by document.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ingestd_state import changes, failpoint, projection, vectors, work
+from ingestd_state.status import ChunkStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from ingestd.ports import Collection, Metadata, Record
+    from ingestd_state.engine import Database
+    from ingestd_state.projection import Expected
+
+PAGE = 500
+
+
+@dataclass(slots=True)
+class Filled:
+    """What was done.
+
+    Attributes:
+        slots: written with their vectors.
+        lost: their text or their vector is lost, so their documents are taken up again.
+        moving: what they hold is not known, and nothing of it is lost that is not made again.
+    """
+
+    slots: int = 0
+    lost: int = 0
+    moving: int = 0
+
+    @property
+    def done(self) -> int:
+        """Slots dealt with."""
+        return self.slots + self.lost + self.moving
+
+
+class Refiller:
+    """Fills collections anew, a page at a time. Blocking; nobody may write to them meanwhile.
+
+    Args:
+        database: the state table.
+        cache: the vectors cache.
+        model: fingerprint of the model whose vectors go in.
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self, database: Database, cache: Database, *, model: str, clock: Callable[[], float]
+    ) -> None:
+        self._database = database
+        self._cache = cache
+        self._model = model
+        self._clock = clock
+
+    def fill(self, collection: Collection) -> Iterator[Filled]:
+        """Fill a collection whose index holds none of its slots, or some of them.
+
+        Args:
+            collection: it exists, with or without its slots.
+
+        Yields:
+            What was done so far, after each page: one object that goes on changing.
+
+        Raises:
+            StoreError: the collection cannot be written. A repeat starts over.
+            DatabaseError: a table cannot be read or written; the same.
+        """
+        filled = Filled()
+        slots = projection.walk(self._database, collection.name)
+        while page := list(islice(slots, PAGE)):
+            self._page(collection, page, filled)
+            failpoint.reached("refill.part")
+            yield filled
+
+    def _page(self, collection: Collection, page: Sequence[Expected], filled: Filled) -> None:
+        held = {record.id: _digest(record.metadata) for record in _there(collection, page)}
+        wanted = {expected.slot: _wanted(expected, held) for expected in page}
+        with self._cache.read() as connection:
+            known = vectors.get(
+                connection, self._model, [digest for digest in wanted.values() if digest]
+            )
+        found = {slot: known[digest] for slot, digest in wanted.items() if digest in known}
+        if found:
+            collection.refill(
+                list(found), np.stack([np.frombuffer(data, "<f4") for data in found.values()])
+            )
+        rest = [expected for expected in page if expected.slot not in found]
+        lost = [expected for expected in rest if expected.status is ChunkStatus.LIVE]
+        self._take_up(lost)
+        filled.slots += len(found)
+        filled.lost += len(lost)
+        filled.moving += len(rest) - len(lost)
+
+    def _take_up(self, lost: Sequence[Expected]) -> None:
+        """Have the documents written again; not those that are to go anyway."""
+        ids = sorted({expected.document_id for expected in lost})
+        if not ids:
+            return
+        with self._database.write() as connection:
+            leaving = work.tombstones(connection, ids)
+            staying = [document for document in ids if document not in leaving]
+            changes.mark_changed(connection, staying, now=self._clock(), forced=True)
+
+
+def _there(collection: Collection, page: Sequence[Expected]) -> list[Record]:
+    return collection.get([expected.slot for expected in page])
+
+
+def _wanted(expected: Expected, held: Mapping[str, bytes | None]) -> bytes | None:
+    """The digest of the text that a slot holds; None when it is lost, or not what it should be.
+
+    What a slot holds between plan and upsert only the collection knows: the old text, which stays
+    searchable, or the new one.
+    """
+    digest = held.get(expected.slot)
+    if expected.status is ChunkStatus.LIVE and digest != expected.digest:
+        return None
+    return digest
+
+
+def _digest(metadata: Metadata) -> bytes | None:
+    """The digest that a slot tells of itself."""
+    try:
+        return bytes.fromhex(str(metadata.get("chunk_digest") or ""))
+    except ValueError:
+        return None
