@@ -8,17 +8,25 @@ import resource
 import time
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from ingestd_state import chunks, documents
+from ingestd_state.engine import DatabaseError
 from ingestd_state.schema import documents as table
 from ingestd_state.status import DocumentStatus
 
+from .drain import Drain
+from .errors import IngestdError
 from .reconcile import Findings
-from .service import PROGRESS_S, look_for_gone, maintain, report_progress
+from .service import PROGRESS_S, look_for_gone, maintain, report_progress, settle
+from .tables import as_told
 
 if TYPE_CHECKING:
     from .instance import Instance
     from .service import Reporter
     from .signals import Stop
+
+log = structlog.get_logger(__name__)
 
 ERRORS_LISTED = 100
 
@@ -28,46 +36,76 @@ async def run_once(instance: Instance, stop: Stop, reporter: Reporter) -> dict[s
 
     Returns:
         The report: ``documents``, ``chunks``, ``seconds``, ``peak_rss_bytes``, ``errors``;
-        described in ``docs/cli.md``.
+        described in ``docs/cli.md``. After a stop it is about what was done until then.
 
     Raises:
         StoreError: the collections cannot be written.
+        StateError: the state table cannot be written.
     """
     started = time.monotonic()
-    progress = asyncio.create_task(_progress(instance, reporter), name="progress")
-    watch = asyncio.create_task(_stop_job(instance, stop), name="stop")
+    drain = Drain(instance)
     findings = Findings()
+    seconds: dict[str, float] = {}
+    progress = asyncio.create_task(_progress(instance, reporter), name="progress")
+    stopping = asyncio.create_task(_wait(stop), name="stop")
+    work = asyncio.create_task(_work(instance, stop, drain, findings, seconds), name="work")
     try:
-        await instance.job.settle()
-        for source in instance.sources.values():
-            found = await asyncio.to_thread(instance.reconciler.reconcile, source)
-            findings.add(found)
-        scan_s = time.monotonic() - started
-        while not stop.event.is_set():
-            done = await instance.job.drain()
-            if not (await look_for_gone(instance) or done):
-                break
+        await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            instance.reconciler.interrupt()
+            await drain.finish(work)
+        _result(work, stopped=stop.event.is_set())
     finally:
-        for task in (progress, watch):
+        for task in (work, progress, stopping):
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError, Exception):
                 await task
-    await asyncio.to_thread(maintain, instance, instance.settings.limits.vectors_bytes)
+    if not stop.event.is_set():
+        await asyncio.to_thread(maintain, instance)
     await report_progress(instance, reporter)
     reporter.ready(instance)
-    seconds = {"total": time.monotonic() - started, "scan": scan_s, **instance.totals.seconds}
+    seconds |= {"total": time.monotonic() - started, **instance.totals.seconds}
     return await asyncio.to_thread(_report, instance, findings, seconds)
+
+
+async def _work(
+    instance: Instance, stop: Stop, drain: Drain, findings: Findings, seconds: dict[str, float]
+) -> None:
+    """Compare all sources with the disk, then deal with all that is due."""
+    started = time.monotonic()
+    await settle(instance)
+    try:
+        for source in instance.sources.values():
+            findings.add(await asyncio.to_thread(instance.reconciler.reconcile, source))
+        seconds["scan"] = time.monotonic() - started
+        while not stop.event.is_set():
+            done = await drain.once()
+            if not (await look_for_gone(instance) or done):
+                break
+    except DatabaseError as error:
+        raise as_told(error) from error
+
+
+def _result(work: asyncio.Task[None], *, stopped: bool) -> None:
+    """Raise what ended the work, unless a stop did."""
+    if work.cancelled():
+        return
+    error = work.exception()
+    if error is None:
+        return
+    if not stopped or not isinstance(error, IngestdError):
+        raise error
+    log.warning("left_for_next_start", error=error.message)
+
+
+async def _wait(stop: Stop) -> None:
+    await stop.event.wait()
 
 
 async def _progress(instance: Instance, reporter: Reporter) -> None:
     while True:
         await report_progress(instance, reporter)
         await asyncio.sleep(PROGRESS_S)
-
-
-async def _stop_job(instance: Instance, stop: Stop) -> None:
-    await stop.event.wait()
-    instance.job.stop()
 
 
 def _report(instance: Instance, findings: Findings, seconds: dict[str, float]) -> dict[str, Any]:

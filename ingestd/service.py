@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from ingestd_state import vectors, work
+from ingestd_state import chunks, vectors, work
+from ingestd_state.engine import DatabaseError
 
-from .errors import StoreError
+from .drain import Drain
 from .follow import Follower
+from .home import Home
+from .scans import Scans
 from .schedule import DRAIN_S, Schedule
+from .tables import as_told
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from pathlib import Path
 
     from .instance import Instance
     from .reconcile import Findings
@@ -46,68 +51,68 @@ class Service:
         self._stop = stop
         self._reporter = reporter
         self._due = asyncio.Event()
-        self._scan = asyncio.Event()
-        self._to_scan: set[str] = set()
         self._caught_up = False
-        self._scanned = False
+        self._drain = Drain(instance)
+        self._home = Home(*state_files(instance))
+        self._scans = Scans(instance.reconciler, instance.sources, on_scanned=self._due.set)
         self._follower = Follower(
             instance.reconciler,
             instance.sources,
             instance.settings.watch,
             canary=instance.location.state_dir / "canary",
             on_change=self._on_change,
-            on_distrust=self.scan_soon,
+            on_distrust=self._scans.soon,
         )
-
-    def scan_soon(self, names: set[str]) -> None:
-        """Have these sources scanned as soon as can be."""
-        self._to_scan |= names
-        self._scan.set()
 
     async def run(self) -> None:
         """Run until a stop is asked for.
 
         Raises:
-            WatchLimitError: the kernel allows no more watches.
+            StateError: the state table is damaged, or the state directory was taken away.
             Exception: whatever ended one of the tasks: a daemon that is half dead must not go on.
         """
-        await self._instance.job.settle()
+        await settle(self._instance)
         # Armed before the first scan: what changes meanwhile is not lost.
         await asyncio.to_thread(self._follower.start)
-        self.scan_soon(set(self._instance.sources))
+        self._scans.soon(self._instance.sources)
         schedule = self._schedule()
         schedule.start()
         tasks = [
             self._task("follow", self._follower.follow()),
-            self._task("reconcile", self._reconcile_loop()),
+            self._task("reconcile", self._scans.run()),
             self._task("progress", self._progress_loop()),
+            self._task("home", self._home.keep()),
         ]
         embed = self._task("embed", self._embed_loop())
         stopping = self._task("stop", self._wait_stop())
         try:
-            done, _ = await asyncio.wait(
-                [*tasks, embed, stopping], return_when=asyncio.FIRST_COMPLETED
-            )
-            for task in done - {stopping}:
-                log.error("task_died", task=task.get_name(), error=str(task.exception()))
-                task.result()
+            await asyncio.wait([*tasks, embed, stopping], return_when=asyncio.FIRST_COMPLETED)
+            self._raise_first([*tasks, embed])
         finally:
             schedule.stop()
+            self._instance.reconciler.interrupt()
             await self._cancel([*tasks, stopping])
             await asyncio.to_thread(self._follower.stop)
-            await self._finish(embed)
+            await self._end(embed)
 
-    async def _finish(self, embed: asyncio.Task[None]) -> None:
-        """Let the job finish the document in hand, within the time that is allowed."""
-        self._instance.job.stop()
-        self._instance.store.call.stop()  # a server that is away shall not use up its attempts
+    async def _end(self, embed: asyncio.Task[None]) -> None:
+        """End the embed job: in order, or at once when all that it writes is lost anyway."""
         self._due.set()
-        limit_s = self._instance.settings.limits.stop_s
-        done, _ = await asyncio.wait([embed], timeout=limit_s)
-        if not done:
-            log.warning("stop_forced", after_s=limit_s)
-            self._instance.job.abandon()
-            await self._cancel([embed])
+        if self._home.gone():
+            await self._drain.abandon(embed)
+            return
+        died = embed.done()
+        await self._drain.finish(embed)
+        if not died and embed.done() and not embed.cancelled():
+            self._raise_first([embed])
+
+    @staticmethod
+    def _raise_first(tasks: list[asyncio.Task[None]]) -> None:
+        """Raise what ended a task; at a stop, the embed job may have ended in order."""
+        for task in tasks:
+            if task.done() and (error := task.exception()):
+                log.error("task_died", task=task.get_name(), error=str(error))
+                raise error
 
     def _schedule(self) -> Schedule:
         settings = self._instance.settings.watch
@@ -119,6 +124,7 @@ class Service:
             self._tick_reconcile,
             jitter_s=settings.reconcile_s * JITTER,
         )
+        schedule.every(settings.poll_s, "poll", self._follower.poll_due)
         schedule.every(settings.canary_s, "canary", self._follower.check)
         schedule.nightly("maintain", self._maintain)
         return schedule
@@ -127,41 +133,30 @@ class Service:
         self._due.set()
 
     async def _tick_reconcile(self) -> None:
-        self.scan_soon(set(self._instance.sources))
+        self._scans.soon(self._instance.sources)
 
     async def _maintain(self) -> None:
-        limit = self._instance.settings.limits.vectors_bytes
-        await asyncio.to_thread(maintain, self._instance, limit)
+        await asyncio.to_thread(maintain, self._instance)
 
     async def _embed_loop(self) -> None:
         while not self._stop.event.is_set():
             await self._due.wait()
             self._due.clear()
-            try:
-                await self._instance.job.drain()
-            except StoreError:
-                continue  # told by the job, which rests; what was in hand is due again
-            if await look_for_gone(self._instance):
-                self._due.set()
-            self._tell_ready()
+            if await self._drain.attempt():
+                self._look_for_gone()
+                self._tell_ready()
+
+    def _look_for_gone(self) -> None:
+        """Have the paths looked at that were gone when the job came to read them."""
+        gone, self._instance.job.gone = self._instance.job.gone, {}
+        for source in self._instance.sources.values():
+            self._follower.look_soon(source.name, gone.get(source.id, ()))
 
     def _tell_ready(self) -> None:
-        if self._scanned and not self._caught_up and not self._due.is_set():
+        if self._scans.complete and not self._caught_up and not self._due.is_set():
             self._caught_up = True
             self._reporter.ready(self._instance)
             log.info("ready", sources=sorted(self._instance.sources))
-
-    async def _reconcile_loop(self) -> None:
-        while True:
-            await self._scan.wait()
-            self._scan.clear()
-            names, self._to_scan = self._to_scan, set()
-            for name in sorted(names):
-                source = self._instance.sources[name]
-                await asyncio.to_thread(self._instance.reconciler.reconcile, source)
-                self._due.set()
-            self._scanned = True
-            self._due.set()
 
     async def _progress_loop(self) -> None:
         """Report until the first backlog is done."""
@@ -189,14 +184,35 @@ class Service:
                 await task
 
 
+def state_files(instance: Instance) -> list[Path]:
+    """What must stay in its place while the daemon runs; the cache may be made anew."""
+    table = instance.database.file
+    return [instance.location.lock_file, *([table] if table else [])]
+
+
+async def settle(instance: Instance) -> None:
+    """Give back what an earlier process had in hand.
+
+    Raises:
+        StateError: the state table cannot be written.
+    """
+    try:
+        await instance.job.settle()
+    except DatabaseError as error:
+        raise as_told(error) from error
+
+
 async def report_progress(instance: Instance, reporter: Reporter) -> None:
     """Tell a reporter how far the work is."""
-    waiting = await asyncio.to_thread(count_open, instance)
+    try:
+        waiting = await asyncio.to_thread(count_open, instance)
+    except DatabaseError:
+        return  # it is told where it matters
     reporter.progress(instance.totals.done, waiting, instance.totals.chunks["embedded"])
 
 
 async def look_for_gone(instance: Instance) -> bool:
-    """Have the paths looked at that were gone when the job came to read them."""
+    """Look at the paths that were gone when the job came to read them; whether there were any."""
     gone, instance.job.gone = instance.job.gone, {}
     for source in instance.sources.values():
         if source.id in gone:
@@ -211,10 +227,29 @@ def count_open(instance: Instance) -> int:
         return work.count_open(connection, instance.clock(), ids)
 
 
-def maintain(instance: Instance, limit_bytes: int) -> None:
-    """Keep the caches within their bounds, and cut the write-ahead logs; blocking."""
-    with instance.cache.write() as connection:
-        pruned = vectors.prune(connection, limit_bytes)
-    instance.cache.checkpoint()
-    instance.database.checkpoint()
-    log.info("maintained", vectors_pruned=pruned)
+def maintain(instance: Instance) -> None:
+    """Keep the caches within their bounds, and cut the write-ahead logs; blocking.
+
+    That a table cannot be written now is no harm: the next time will do.
+    """
+    try:
+        pruned = _prune(instance)
+        instance.cache.checkpoint()
+        instance.database.checkpoint()
+    except DatabaseError as error:
+        log.warning("maintain_failed", error=str(error))
+        return
+    if pruned.live:
+        log.warning(
+            "vectors_short",
+            pruned=pruned.live,
+            hint="The cache does not hold all that is indexed: raise `limits.vectors_bytes`.",
+        )
+    log.info("maintained", vectors_pruned=pruned.dead + pruned.live)
+
+
+def _prune(instance: Instance) -> vectors.Trimmed:
+    limit = instance.settings.limits.vectors_bytes
+    model = instance.spec.fingerprint
+    with instance.database.read() as table, instance.cache.write() as connection:
+        return vectors.trim(connection, limit, model=model, live=chunks.digests(table))

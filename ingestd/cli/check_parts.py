@@ -7,18 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingestd.errors import NotFoundError, PortBusyError
+from ingestd.errors import NotFoundError, PortBusyError, StateError
 
 from . import output, table
 from .checks import Check, Finding
 from .version import version_of
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from ingestd.config import Settings
     from ingestd.location import Location
 
 LEAST_CHROMA = (1, 5, 9)
 ANSWER_S = 3.0
+READ_WHOLE = 1024**3
+"""Larger databases, in bytes, take too long to look through."""
 
 
 def chromadb(_settings: Settings, _location: Location) -> Iterator[Finding]:
@@ -53,18 +57,64 @@ def model(settings: Settings, location: Location) -> Iterator[Finding]:
 
 
 def state_table(_settings: Settings, location: Location) -> Iterator[Finding]:
-    """The state table opens, and is of this version."""
+    """The state table opens, is of this version, and whole."""
+    from ingestd.tables import as_told, cure
+    from ingestd_state import documents, migrate
+    from ingestd_state.engine import DatabaseError
+
     try:
         with table.opened(location) as database, database.read() as connection:
-            from ingestd_state import documents, migrate
-
             number = sum(documents.counts(connection).values())
             revision = migrate.revision(connection)
+            broken = "" if database.file is None else _broken(connection, database.file)
     except NotFoundError:
         yield Finding("state table", "ok", "none yet: `ingestd run DIR` makes it")
         return
+    except StateError as error:
+        cause = error.__cause__
+        raise as_told(cause) if isinstance(cause, DatabaseError) else error from error
+    if broken:
+        mend = cure(database.url) if database.file else ""
+        yield Finding("state table", "fail", f"damaged: {broken}", mend)
+        return
     found = f"{output.counted(number, 'document')}, schema {revision}"
     yield Finding("state table", "ok", found)
+
+
+def vectors_cache(_settings: Settings, location: Location) -> Iterator[Finding]:
+    """The vectors cache can be read; it is what a lost collection is filled from."""
+    from ingestd_state import vectors
+    from ingestd_state.engine import DamagedError, Database, DatabaseError
+
+    cache = Database(location.vectors_url)
+    if cache.file is None or not cache.file.exists():
+        return
+    mend = "The next start sets it aside; texts that are needed again are embedded again."
+    try:
+        with cache.read() as connection:
+            number = vectors.count(connection)
+            broken = _broken(connection, cache.file)
+    except DamagedError as error:
+        yield Finding("vectors cache", "warn", str(error), mend)
+    except DatabaseError as error:
+        yield Finding("vectors cache", "fail", str(error), "Check its permissions.")
+    else:
+        size = output.size(cache.file.stat().st_size)
+        found = f"{output.counted(number, 'embedding')}, {size}"
+        if broken:
+            yield Finding("vectors cache", "warn", f"{found}, damaged: {broken}", mend)
+        else:
+            yield Finding("vectors cache", "ok", found)
+    finally:
+        cache.close()
+
+
+def _broken(connection: Connection, file: Path) -> str:
+    """What SQLite finds broken in a database; a large one is not read from end to end."""
+    if file.stat().st_size > READ_WHOLE:
+        return ""
+    found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
+    return "" if found == "ok" else " ".join(found.split())
 
 
 def locks(_settings: Settings, location: Location) -> Iterator[Finding]:
@@ -143,4 +193,4 @@ def _holding(path: Path) -> list[int]:
     return sorted(set(found) - {os.getpid()})
 
 
-CHECKS: tuple[Check, ...] = (chromadb, model, state_table, locks, port, store)
+CHECKS: tuple[Check, ...] = (chromadb, model, state_table, vectors_cache, locks, port, store)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import shutil
 import sqlite3
 import sys
@@ -12,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingestd.errors import NotFoundError
+from ingestd.errors import DiskFullError, NotFoundError
+from ingestd.space import Space
+from ingestd.watch import mounts
 from ingestd_state.status import SourceStatus
 
 from . import output, table
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 
 LEAST_PYTHON = (3, 11)
 SOUND_SQLITE = (3, 51, 3)
-LITTLE_SPACE = 1024**3
-NO_SPACE = 100 * 1024**2
 NEAR = 0.8
+NEAR_FREE = 2
+"""Less than this many times what must stay free is worth a warning."""
 USUAL_QUEUE = 16_384
 INOTIFY = Path("/proc/sys/fs/inotify")
-NO_EVENTS = ("nfs", "cifs", "smb", "fuse", "9p", "ceph", "afs", "lustre", "gpfs")
-LOCAL_FUSE = ("fuse.ext", "fuseblk")
+NO_LOCKS = ("nfs", "cifs", "smb")
+"""File systems where a lock of one machine may mean nothing on another."""
 
 
 def python(_settings: Settings, _location: Location) -> Iterator[Finding]:
@@ -50,22 +51,40 @@ def sqlite(_settings: Settings, _location: Location) -> Iterator[Finding]:
     yield Finding("SQLite", "ok", version)
 
 
-def state_directory(_settings: Settings, location: Location) -> Iterator[Finding]:
-    """The state directory can be written, and has space left."""
+def state_directory(settings: Settings, location: Location) -> Iterator[Finding]:
+    """The state directory can be written, has space left, and lies where locks hold."""
     directory = location.state_dir
     nearest = next(path for path in (directory, *directory.parents) if path.exists())
     if not os.access(nearest, os.W_OK | os.X_OK) or not nearest.is_dir():
         mend = "Give this user the right to write there, or name another with --state-dir."
         yield Finding("state directory", "fail", f"{nearest} cannot be written", mend)
         return
+    here = mounts.around(os.fsencode(nearest.resolve()), mounts.table())
+    kind = here.kind if here else ""
     free = shutil.disk_usage(nearest).free
-    message = f"{directory}, {output.size(free)} free"
-    level: Level = "fail" if free < NO_SPACE else "warn" if free < LITTLE_SPACE else "ok"
-    mend = "" if level == "ok" else "Free some space."
-    yield Finding("state directory", level, message, mend)
-    if str(_type_of(nearest, _mounts())).startswith(("nfs", "cifs", "smb")):
+    on = f" on {kind}" if kind else ""
+    yield Finding("state directory", "ok", f"{directory}{on}, {output.size(free)} free")
+    yield from _space(settings.limits.free_bytes, location, nearest)
+    if kind.startswith(NO_LOCKS):
         mend = "Move it to a local disk: --state-dir."
-        yield Finding("state directory", "fail", "on a network: locks do not hold there", mend)
+        yield Finding("file system", "fail", f"{kind}: locks do not hold there", mend)
+    elif here and here.silent:
+        mend = "A local disk is safer: --state-dir."
+        yield Finding("file system", "warn", f"{kind}: locks may not hold there", mend)
+
+
+def _space(keep: int, location: Location, nearest: Path) -> Iterator[Finding]:
+    """Whether writing waits for space, or soon will."""
+    mend = "Free some space, or lower `limits.free_bytes`."
+    directories = (nearest, location.chroma_dir)
+    steps: tuple[tuple[Level, int], ...] = (("fail", keep), ("warn", NEAR_FREE * keep))
+    for level, least in steps:
+        try:
+            Space(directories, least).check()
+        except DiskFullError as error:
+            what = "nothing is written until then" if level == "fail" else "that is not much"
+            yield Finding("free space", level, f"{error.message}: {what}", mend)
+            return
 
 
 def inotify(settings: Settings, location: Location) -> Iterator[Finding]:
@@ -94,7 +113,7 @@ def inotify(settings: Settings, location: Location) -> Iterator[Finding]:
 
 def sources(settings: Settings, location: Location) -> Iterator[Finding]:
     """Each source is there, can be read, and lies where events come from."""
-    mounts = _mounts()
+    mounted = mounts.table()
     for name, root in _roots(settings, location).items():
         folder = Path(os.fsdecode(root))
         shown = output.text(root)
@@ -104,13 +123,14 @@ def sources(settings: Settings, location: Location) -> Iterator[Finding]:
         elif not os.access(folder, os.R_OK | os.X_OK):
             yield Finding(label, "fail", f"{shown} cannot be read", "Give this user the right.")
         else:
-            kind = _type_of(folder.resolve(), mounts)
-            remote = kind.startswith(NO_EVENTS) and not kind.startswith(LOCAL_FUSE)
-            if remote:
-                message = f"{shown} on {kind}: changes made elsewhere are seen at the next scan"
-                yield Finding(label, "warn", message, "Lower `watch.reconcile_s`.")
+            real = os.path.realpath(root)
+            here = mounts.around(real, mounted)
+            if why := mounts.why_silent(real, mounted):
+                message = f"{shown}: {why}; it is scanned every {settings.watch.poll_s:g} s"
+                yield Finding(label, "warn", message, "Change `watch.poll_s` if that is too rare.")
             else:
-                yield Finding(label, "ok", f"{shown} on {kind or 'an unknown file system'}")
+                kind = here.kind if here else "an unknown file system"
+                yield Finding(label, "ok", f"{shown} on {kind}")
 
 
 def _roots(settings: Settings, location: Location) -> dict[str, bytes]:
@@ -153,28 +173,6 @@ def _directories(root: bytes) -> int:
         except OSError:
             continue
     return number
-
-
-def _mounts() -> list[tuple[str, str]]:
-    """Mount points and their file system types, the longest first."""
-    try:
-        lines = Path("/proc/self/mounts").read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        return []
-    found: list[tuple[str, str]] = []
-    for line in lines:
-        _device, point, kind, *_ = line.split(" ")
-        # The kernel writes a space as \040; of two mounts on one point, the later one shows.
-        plain = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), point)
-        found.insert(0, (plain, kind))
-    return sorted(found, key=lambda mount: -len(mount[0]))
-
-
-def _type_of(path: Path, mounts: list[tuple[str, str]]) -> str:
-    for point, kind in mounts:
-        if path.is_relative_to(point):
-            return kind
-    return ""
 
 
 CHECKS: tuple[Check, ...] = (python, sqlite, state_directory, inotify, sources)

@@ -164,7 +164,7 @@ class _Document:
         if not parts:
             return "", 0
         most = min(_MAX_PREFIX_TOKENS, self._limit // _PREFIX_SHARE)
-        forms = _shorter_forms(parts)
+        forms = shorter_forms(parts)
         counts = self._tokenizer.count([f"{form}\n" for form in forms])
         for form, count in zip(forms, counts, strict=True):
             if count <= most:
@@ -232,7 +232,7 @@ class _HeadingsAt:
         return self._path
 
 
-def _shorter_forms(parts: list[str]) -> list[str]:
+def shorter_forms(parts: list[str]) -> list[str]:
     """A prefix in full, without its inner parts, and with its parts cut short."""
     kept = [" ".join(part.split())[:_LONGEST_PART] for part in parts]
     forms = [_SEPARATOR.join(kept)]

@@ -3,6 +3,9 @@
 All writing to Chroma happens here, under one asyncio lock. Each stage has one long-lived thread
 of its own: reading, encoding, storing. After each batch every reference to texts and embeddings
 is dropped.
+
+What hinders the job is raised as it is; whoever drains decides how long to wait. One document that
+breaks the store must not pass for a store that is away: see `EmbedJob._one_by_one`.
 """
 
 from __future__ import annotations
@@ -10,19 +13,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from ingestd.errors import DocumentError, IngestdError, StoreError
+from ingestd.errors import DiskFullError, DocumentError, ModelMismatchError, StoreError
 from ingestd_state import failpoint, work
 from ingestd_state.engine import DatabaseError
 from ingestd_state.status import DocumentStatus
 
 from .chroma.calls import RefusedError
+from .deliver import deliver
 from .prepare import Outcome, Prepared
 
 if TYPE_CHECKING:
@@ -42,9 +45,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 60.0
-"""How long the job rests, at most, when the collection or the table cannot be written."""
+OTHER_DIMENSION = "expecting embedding with dimension"
+"""What Chroma says of a collection that somebody else filled with other vectors."""
+PATIENCE = 3
+"""After so many failures in a row the documents of a batch are tried one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,8 @@ class EmbedJob:
         self._sources = sources
         self._stopping = False
         self._abandoned = False
-        self._pause_s = 0.0
-        self._paused_until = 0.0
+        self._unsettled = True
+        self._failures = 0
         self._files = ThreadPoolExecutor(1, "read")
         self._encode = ThreadPoolExecutor(1, "encode")
         self._store = ThreadPoolExecutor(1, "store")
@@ -92,58 +96,100 @@ class EmbedJob:
             executor.shutdown(wait=not self._abandoned, cancel_futures=True)
 
     async def settle(self) -> None:
-        """Settle what an earlier process left half done: give back, and delete what is doomed."""
+        """Give back what an earlier process had in hand; the first drain settles the rest."""
         async with self.lock:
             given_back = await self._on(self._files, self._parts.recorder.recover)
             if given_back:
                 log.info("recovered", documents=given_back)
-            await self._on(self._store, self._parts.writer.delete_doomed)
 
-    async def drain(self) -> int:
+    async def drain(self, ready: Callable[[], None] = lambda: None) -> int:
         """Deal with everything that is due; returns how many documents that were.
+
+        Args:
+            ready: called before each batch, in a thread; raises when nothing may be written.
 
         Raises:
             StoreError: the collection cannot be written. Nothing is lost: what was in hand is due
-                again after a pause that doubles up to `LONGEST_PAUSE_S`.
+                again, here and after any other error.
+            DatabaseError: the state table or the vectors cache cannot be read or written.
+            Exception: what ``ready`` raised, or the system: no memory, no space, no descriptor.
         """
-        if self._stopping or time.monotonic() < self._paused_until:
+        if self._stopping:
             return 0
         async with self.lock:
             started, before = time.monotonic(), self._parts.totals.done
             await self._tidy()
-            while not self._stopping and (batch := await self._on(self._files, self._claim)):
+            while not self._stopping:
+                batch = await self._on(self._files, lambda: self._claim(ready))
+                if not batch:
+                    break
                 await self._guarded(batch)
             done = self._parts.totals.done - before
-            self._pause_s = 0.0
             if done:
                 seconds = time.monotonic() - started
                 await self._on(self._files, lambda: self._parts.recorder.drained(done, seconds))
             return done
 
     async def _tidy(self) -> None:
-        """Delete what a check found, and what the last attempt left when it broke off."""
-        try:
+        """Delete what a check found, and settle what the last attempt left when it broke off."""
+        if not self._unsettled:
             await self._on(self._store, self._parts.writer.delete_orphans)
-            if self._pause_s:
-                await self._on(self._store, self._parts.writer.delete_doomed)
-        except StoreError as error:
-            self._pause(error)
-            raise
+            return
+        # As after a crash: where it broke off does not matter.
+        await self._on(self._files, self._parts.recorder.recover)
+        await self._on(self._store, self._parts.writer.settle)
+        self._unsettled = False
 
     async def _guarded(self, batch: list[Document]) -> None:
         """Deal with a batch; whatever happens, nothing stays in hand."""
+        self._unsettled = True
         try:
-            await self._process(batch)
-        except asyncio.CancelledError:
-            self._release(batch)
-            raise
+            if self._failures < PATIENCE:
+                await self._process(batch)
+            else:
+                await self._one_by_one(batch)
         except Exception as error:
-            self._pause(error)
+            if isinstance(error, StoreError) and not isinstance(error, DiskFullError):
+                self._failures += 1
             with contextlib.suppress(DatabaseError):
-                await self._on(self._files, lambda: self._release(batch, self._pause_s))
-            if isinstance(error, DatabaseError):
-                raise StoreError(f"the state table cannot be written: {error}") from error
+                await self._on(self._files, lambda: self._release(batch))
             raise
+        self._unsettled = False
+        self._failures = 0
+
+    async def _one_by_one(self, batch: list[Document]) -> None:
+        """Find the document that breaks the store: it fails, and the next one is written.
+
+        Two failures in a row are the store's. It begins elsewhere each time, so that two such
+        documents side by side do not pass for that for ever.
+        """
+        first = self._failures % len(batch)
+        suspect: tuple[Document, StoreError] | None = None
+        for document in batch[first:] + batch[:first]:
+            if self._stopping:
+                await self._on(self._files, lambda: self._release(batch))
+                return
+            written = self._parts.totals.chunks["upserted"]
+            try:
+                await self._process([document])
+            except StoreError as error:
+                if suspect or isinstance(error, DiskFullError):
+                    raise
+                suspect = document, error
+                continue
+            if suspect and self._parts.totals.chunks["upserted"] > written:
+                await self._blame(*suspect)
+                suspect = None
+        if suspect:
+            raise suspect[1]
+
+    async def _blame(self, document: Document, error: StoreError) -> None:
+        """Count a failed attempt of one document, so that the others go on."""
+        if document.status is DocumentStatus.DELETED:
+            raise error
+        log.warning("document_breaks_store", document=document.id, error=error.message)
+        await self._on(self._store, self._parts.writer.settle)
+        await self._refused([Prepared(document, self._sources[document.source_id])], error)
 
     async def _process(self, batch: list[Document]) -> None:
         tombstones = [entry for entry in batch if entry.status is DocumentStatus.DELETED]
@@ -165,12 +211,13 @@ class EmbedJob:
         with self._parts.totals.stage("store"):
             await self._write(ready, tombstones)
 
-    def _claim(self) -> list[Document]:
+    def _claim(self, ready: Callable[[], None]) -> list[Document]:
         now, ids = self._parts.clock(), list(self._sources)
         database = self._parts.database
         with database.read() as connection:
             if not work.is_due(connection, now, ids):
                 return []
+        ready()
         with database.write() as connection:
             limits = self._parts.limits
             claimed = work.claim(
@@ -197,8 +244,10 @@ class EmbedJob:
     async def _write(self, ready: list[Prepared], tombstones: list[Document]) -> None:
         """Write what is ready; when Chroma refuses the batch, find out which document it is."""
         try:
-            await self._on(self._store, lambda: self._write_all(ready, tombstones))
+            await self._on(self._store, lambda: self._deliver(ready, tombstones))
         except RefusedError as error:
+            if OTHER_DIMENSION in error.message:
+                raise ModelMismatchError(error.message) from error  # no document is to blame
             if len(ready) + len(tombstones) <= 1:
                 await self._refused(ready, error)
                 return
@@ -207,52 +256,21 @@ class EmbedJob:
             for tombstone in tombstones:
                 await self._write([], [tombstone])
 
-    async def _refused(self, ready: list[Prepared], error: IngestdError) -> None:
+    async def _refused(self, ready: list[Prepared], error: StoreError) -> None:
         if not ready:
             raise StoreError(error.message, hint=error.hint)
         failed = [entry.failed(DocumentError(error.message)) for entry in ready]
         await self._on(self._files, lambda: self._parts.recorder.record(failed))
 
-    def _write_all(self, ready: Sequence[Prepared], tombstones: Sequence[Document]) -> None:
-        contents = _by_collection([e for e in ready if e.outcome is Outcome.CONTENT])
-        labelled = _by_collection([e for e in ready if _needs_labels(e)])
-        leaving: dict[str, list[Document]] = defaultdict(list)
-        for entry in ready:
-            if entry.outcome is Outcome.SKIPPED and entry.document.chunk_count:
-                leaving[entry.source.collection].append(entry.document)
-        for tombstone in tombstones:
-            leaving[self._sources[tombstone.source_id].collection].append(tombstone)
-        for name in {**contents, **leaving}:
-            self._parts.writer.write(contents.get(name, []), leaving.get(name, []), name)
-        for name, entries in labelled.items():
-            self._parts.writer.relabel(entries, name)
+    def _deliver(self, ready: Sequence[Prepared], tombstones: Sequence[Document]) -> None:
+        deliver(self._parts.writer, self._sources, ready, tombstones)
         self._parts.recorder.record(ready)
         self._parts.recorder.deleted(tombstones)
 
-    def _release(self, documents: Sequence[Document], pause_s: float = 0.0) -> None:
-        retry_at = self._parts.clock() + pause_s if pause_s else None
+    def _release(self, documents: Sequence[Document]) -> None:
         with self._parts.database.write() as connection:
-            work.release(connection, [entry.id for entry in documents], retry_at=retry_at)
-
-    def _pause(self, error: Exception) -> None:
-        self._pause_s = min(max(FIRST_PAUSE_S, self._pause_s * 2), LONGEST_PAUSE_S)
-        self._paused_until = time.monotonic() + self._pause_s
-        log.error("store_unavailable", error=str(error), next_try_in_s=self._pause_s)
+            work.release(connection, [entry.id for entry in documents])
 
     @staticmethod
     async def _on(executor: ThreadPoolExecutor, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(executor, function)
-
-
-def _by_collection(entries: Sequence[Prepared]) -> dict[str, list[Prepared]]:
-    found: dict[str, list[Prepared]] = defaultdict(list)
-    for entry in entries:
-        found[entry.source.collection].append(entry)
-    return found
-
-
-def _needs_labels(entry: Prepared) -> bool:
-    """Whether the same bytes now lie elsewhere, or carry another time."""
-    document = entry.document
-    moved = document.relabel or entry.fingerprint.mtime_ns != document.mtime_ns
-    return entry.outcome is Outcome.SAME and document.chunk_count > 0 and moved

@@ -50,11 +50,11 @@ class Recorder:
         self._clock = clock
 
     def recover(self) -> int:
-        """Give back what an earlier process had in hand; what it had planned is written anew."""
+        """Give back what an earlier process had in hand, and what it had planned is due again."""
         with self._database.write() as connection:
             given_back = work.recover(connection)
-            unsettled = chunks.unsettled(connection)
-            changes.mark_changed(connection, unsettled, now=self._clock(), forced=True)
+            unsettled = [document_id for document_id, _ in chunks.unsettled(connection)]
+            work.due_again(connection, unsettled)
         failpoint.reached("settle.recovered")
         return given_back
 

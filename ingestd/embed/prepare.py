@@ -124,8 +124,7 @@ class Preparer:
             return
         document = prepared.document
         prepared.digest = hashlib.sha256(data).digest()
-        age_s = self._clock() - prepared.fingerprint.mtime_ns / 1e9
-        prepared.recheck = -RACY_S < age_s < RACY_S
+        prepared.recheck = _is_racy(prepared.fingerprint, self._clock())
         if self._is_indexed(prepared):
             prepared.outcome = Outcome.SAME
             return
@@ -184,6 +183,16 @@ class Preparer:
             prepared.error = ChangedWhileReadError("changed while it was read")
             return None
         return data
+
+
+def _is_racy(fingerprint: Fingerprint, now: float) -> bool:
+    """Whether the file may change once more without its fingerprint showing it.
+
+    The time of the inode counts as well: an edit whose mtime was put back shows in nothing else,
+    and not even there when it happens within the same clock tick.
+    """
+    times = (fingerprint.mtime_ns / 1e9, fingerprint.ctime_ns / 1e9)
+    return any(-RACY_S < now - time_s < RACY_S for time_s in times)
 
 
 def _inside(root: bytes, full: bytes) -> bool:

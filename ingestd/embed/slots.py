@@ -98,14 +98,15 @@ def assign(wanted: Iterable[Wanted]) -> tuple[list[Assignment], list[Slot]]:
 def _within(document: Wanted) -> tuple[Assignment, list[Chunk], list[Slot]]:
     """Match a document's chunks with its own slots; returns what is left of both."""
     assignment = Assignment(document.document_id, document.next_slot)
-    holding: dict[bytes, deque[Slot]] = defaultdict(deque)
+    # The digest is that of prefix and text; only with the length does it say which is which.
+    holding: dict[tuple[bytes, int], deque[Slot]] = defaultdict(deque)
     for slot in document.slots:
         if slot.status is ChunkStatus.LIVE:
-            holding[slot.digest].append(slot)
+            holding[slot.digest, slot.end - slot.start].append(slot)
     kept: set[str] = set()
     arriving: deque[Chunk] = deque()
     for chunk in document.chunks:
-        same = holding.get(chunk.digest)
+        same = holding.get((chunk.digest, chunk.end - chunk.start))
         if same:
             name = same.popleft().slot
             kept.add(name)

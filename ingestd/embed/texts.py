@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ingestd.errors import DocumentError
+from ingestd.errors import DocumentError, IngestdError
 from ingestd_state import failpoint, vectors
 
 if TYPE_CHECKING:
@@ -22,6 +22,17 @@ log = structlog.get_logger(__name__)
 
 WINDOW = 64
 """Texts embedded between two looks at whether to stop; a crash loses at most these."""
+
+
+KNOWN_GOOD = "a"
+"""A text that no model fails on: if it fails, the text before it was not to blame."""
+
+
+class EngineError(IngestdError):
+    """The model fails on every text."""
+
+    code = "engine"
+    hint = "`ingestd doctor` tries the model; the work goes on when it answers again."
 
 
 class TextEmbedder:
@@ -64,6 +75,9 @@ class TextEmbedder:
 
         Returns:
             The documents that are not complete, because of a stop; what was embedded is kept.
+
+        Raises:
+            EngineError: the model fails on every text; no document is to blame.
         """
         missing = self._missing(contents)
         pending = {digest for digest, _ in missing}
@@ -76,9 +90,14 @@ class TextEmbedder:
         return []
 
     def _missing(self, contents: Sequence[Prepared]) -> list[tuple[bytes, str]]:
-        """The texts to embed, each once, in the order of their documents."""
+        """The texts to embed, each once, in the order of their documents; others count as used."""
         with self._cache.read() as connection:
             absent = vectors.missing(connection, self._model, _digests(contents))
+        present = [digest for digest in _digests(contents) if digest not in absent]
+        if present:
+            # Now, so that they do not leave the cache before they are written.
+            with self._cache.write() as connection:
+                vectors.touch(connection, self._model, present, now=self._clock())
         texts: dict[bytes, str] = {}
         for entry in contents:
             for chunk in entry.chunks:
@@ -102,13 +121,26 @@ class TextEmbedder:
                 for single in window:
                     self._embed_window([single], contents)
                 return
-            log.warning("embedding_failed", error=str(error))
-            for entry in contents:
-                if _needs(entry, {window[0][0]}):
-                    entry.failed(DocumentError(f"cannot be embedded: {error}"))
+            self._blame(self._embedder, window[0][0], error, contents)
             return
         # Outside of the above: that the cache cannot be written is no document's failure.
         self._keep(window, rows)
+
+    @staticmethod
+    def _blame(
+        embedder: Embedder, digest: bytes, error: Exception, contents: Sequence[Prepared]
+    ) -> None:
+        """Have the documents of a text fail that the model does not take; others it does."""
+        try:
+            embedder.embed([KNOWN_GOOD])
+        except MemoryError:
+            raise
+        except Exception as broken:  # noqa: BLE001 - whatever a broken engine raises
+            raise EngineError(f"the model fails: {type(broken).__name__}: {broken}") from error
+        log.warning("embedding_failed", error=str(error))
+        for entry in contents:
+            if _needs(entry, {digest}):
+                entry.failed(DocumentError(f"cannot be embedded: {error}"))
 
     def _keep(self, window: Sequence[tuple[bytes, str]], rows: Vectors) -> None:
         rows = rows.astype("<f4", copy=False)

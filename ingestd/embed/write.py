@@ -12,19 +12,20 @@ the upsert swaps it for the new.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import asdict
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from ingestd.errors import StoreError
-from ingestd_state import chunks, failpoint, orphans, vectors, work
+from ingestd_state import chunks, failpoint, vectors, work
 from ingestd_state.status import DocumentStatus
 
+from .chroma.calls import RefusedError
 from .metadata import labels, of_chunk
 from .prepare import NOWHERE, RACY_S
 from .slots import Assignment, Wanted, assign
+from .sweep import Sweeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -69,6 +70,7 @@ class Writer:
         self._pipeline = pipeline
         self._totals = totals
         self._clock = clock
+        self._sweeper = Sweeper(database, collection, totals)
 
     def write(self, contents: Sequence[Prepared], leaving: Sequence[Document], name: str) -> None:
         """Write the documents of one collection.
@@ -79,6 +81,8 @@ class Writer:
             name: the collection.
 
         Raises:
+            RefusedError: the collection does not take it; the plan is taken back, the documents
+                have what they had before, as far as nothing new is in.
             StoreError: the collection could not be written; a repeat converges.
             DatabaseError: the state table could not be written; the same.
         """
@@ -88,12 +92,18 @@ class Writer:
         # Those who take over another's slots come last: he is written by then.
         contents = sorted(contents, key=lambda entry: by_id[entry.document.id].borrows)
         now = self._clock()
-        self._upsert(collection, [(e, *c) for e in contents for c in by_id[e.document.id].write])
-        self._relabel_kept(
-            collection, [(e, *c) for e in contents for c in by_id[e.document.id].keep]
-        )
+        try:
+            self._upsert(
+                collection, [(e, *c) for e in contents for c in by_id[e.document.id].write]
+            )
+            self._relabel_kept(
+                collection, [(e, *c) for e in contents for c in by_id[e.document.id].keep]
+            )
+        except RefusedError:
+            self._sweeper.withdraw()
+            raise
         self._make_live(contents, now)
-        self.delete_doomed([document.id for document in leaving])
+        self._sweeper.delete_doomed([document.id for document in leaving])
 
     def relabel(self, same: Sequence[Prepared], name: str) -> None:
         """Write the labels of documents that were moved or touched, and nothing else."""
@@ -111,45 +121,13 @@ class Writer:
         self._totals.chunks["relabelled"] += len(written)
         failpoint.reached("labels.done")
 
-    def delete_doomed(self, tombstones: Sequence[str] = ()) -> None:
-        """Delete every doomed slot, and forget its row; then forget the tombstones."""
-        while True:
-            with self._database.read() as connection:
-                doomed = chunks.doomed(connection, BATCH)
-            if not doomed:
-                break
-            by_collection = defaultdict(list)
-            for slot, name in doomed:
-                by_collection[name].append(slot)
-            for name, slots in by_collection.items():
-                self._collection(name).delete(slots)
-            failpoint.reached("doomed.deleted")
-            with self._database.write() as connection:
-                chunks.forget(connection, [slot for slot, _ in doomed])
-            self._totals.chunks["deleted"] += len(doomed)
-        if tombstones:
-            failpoint.reached("doomed.forgotten")
-            with self._database.write() as connection:
-                work.forget(connection, tombstones)
+    def settle(self) -> None:
+        """Settle what an attempt left that broke off: see `Sweeper.settle`."""
+        self._sweeper.settle()
 
     def delete_orphans(self) -> None:
-        """Delete the slots that a check found without an owner, unless they have one by now."""
-        while True:
-            with self._database.read() as connection:
-                due = orphans.due(connection, BATCH)
-                ownerless = set(orphans.unknown(connection, [slot for slot, _ in due]))
-            if not due:
-                return
-            by_collection = defaultdict(list)
-            for slot, name in due:
-                by_collection[name].append(slot)
-            for name, slots in by_collection.items():
-                self._collection(name).delete([slot for slot in slots if slot in ownerless])
-            failpoint.reached("orphan.deleted")
-            with self._database.write() as connection:
-                for name, slots in by_collection.items():
-                    orphans.forget(connection, name, slots)
-            self._totals.chunks["deleted"] += len(ownerless)
+        """Delete what a check found without an owner: see `Sweeper.delete_orphans`."""
+        self._sweeper.delete_orphans()
 
     def _plan(self, contents: Sequence[Prepared], leaving: Sequence[Document]) -> list[Assignment]:
         ids = [prepared.document.id for prepared in contents]
@@ -176,7 +154,7 @@ class Writer:
     def _upsert(self, collection: Collection, placed: Sequence[Placed]) -> None:
         now = self._clock()
         for part in _parts(placed):
-            found = self._embeddings([chunk.digest for _, _, chunk in part], now)
+            found = self._embeddings([chunk.digest for _, _, chunk in part])
             collection.upsert(
                 [slot for _, slot, _ in part],
                 np.stack([found[chunk.digest] for _, _, chunk in part]),
@@ -198,7 +176,7 @@ class Writer:
             failpoint.reached("relabel.part")
 
     def _embeddings(
-        self, digests: Sequence[bytes], now: float
+        self, digests: Sequence[bytes]
     ) -> dict[bytes, np.ndarray[tuple[int], np.dtype[np.float32]]]:
         with self._cache.read() as connection:
             found = vectors.get(connection, self._model, digests)
@@ -207,8 +185,6 @@ class Writer:
                 "embeddings left the vectors cache before they were written",
                 hint="They are made again; raise limits.vectors_bytes if this repeats.",
             )
-        with self._cache.write() as connection:
-            vectors.touch(connection, self._model, digests, now=now)
         return {digest: np.frombuffer(data, dtype="<f4") for digest, data in found.items()}
 
     def _metadata(self, prepared: Prepared, chunk: Chunk, now: float) -> Metadata:

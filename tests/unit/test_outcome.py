@@ -21,7 +21,7 @@ from ingestd_state.status import ChunkStatus, DocumentStatus
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ingestd.reconcile import WatchedSource
+    from ingestd.watch.source import WatchedSource
     from ingestd_state.documents import Document
     from ingestd_state.engine import Database
 
@@ -187,14 +187,14 @@ def test_a_change_seen_meanwhile_stays_due(desk: Desk, outcome: Outcome) -> None
     assert (found.status, found.retry_at, found.attempts) == (S.PENDING, None, 0)
 
 
-def test_a_new_process_writes_anew_what_was_left_unsettled(desk: Desk) -> None:
-    """What was in hand is given back; planned slots may hold anything, so all are written."""
+def test_a_new_process_takes_up_again_what_was_left_unsettled(desk: Desk) -> None:
+    """What was in hand is given back, and what has planned slots is due."""
     desk.claim()
     slot = Slot(f"{desk.id}-0", desk.id, 0, 0, 1, b"d" * 32, ChunkStatus.PLANNED)
     with desk.database.write() as connection:
         chunks.plan(connection, [slot])
     assert desk.recorder.recover() == 1
-    assert (desk.read().status, desk.read().forced) == (S.PENDING, True)
+    assert (desk.read().status, desk.read().forced) == (S.PENDING, False)
     assert desk.recorder.recover() == 0
 
 

@@ -359,3 +359,15 @@ def test_no_descriptor_is_left_open(root: Path, prepare: Callable[..., Prepared]
     for path in ("a.md", "big.md", "pipe", "nothing"):
         prepare(path)
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - a count
+
+
+@pytest.mark.parametrize(
+    ("age_s", "recheck"), [(-3.0, False), (-1.0, True), (0.0, True), (1.9, True), (2.1, False)]
+)
+def test_an_edit_whose_mtime_was_put_back_is_fresh(
+    root: Path, prepare: Callable[..., Prepared], age_s: float, *, recheck: bool
+) -> None:
+    """A second such edit within the same clock tick would show in no time of the file."""
+    (root / "a.md").write_text("text")
+    os.utime(root / "a.md", (1e9, 1e9))
+    assert prepare(now=(root / "a.md").stat().st_ctime + age_s).recheck is recheck

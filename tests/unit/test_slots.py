@@ -224,3 +224,12 @@ def test_a_slot_whose_content_is_not_known_is_written() -> None:
     (assignment,), doomed = assign([wanted])
     assert [slot for slot, _ in assignment.write] == ["d-0"]
     assert (assignment.keep, doomed) == ([], [])
+
+
+def test_the_same_embedded_text_cut_otherwise_is_written() -> None:
+    """A title that moves from the text to the prefix: the same digest, but another text to show."""
+    before = [Slot("d-0", "d", 0, 0, 6, b"T" * 32, LIVE)]
+    after = [Chunk(0, 9, 13, "rest", "T", ("T",), b"T" * 32)]
+    (assignment,), doomed = assign([Wanted("d", 1, after, before)])
+    assert [(slot, chunk.text) for slot, chunk in assignment.write] == [("d-0", "rest")]
+    assert (assignment.keep, doomed) == ([], [])

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from ingestd.embed import texts
 from ingestd.embed.engines.hashing import HashEmbedder
 from ingestd.embed.prepare import Outcome, Prepared
-from ingestd.embed.texts import TextEmbedder
+from ingestd.embed.texts import EngineError, TextEmbedder
 from ingestd.embed.totals import Totals
 from ingestd.errors import ModelMissingError
 from ingestd.ports import Chunk
@@ -34,6 +34,7 @@ class Model(HashEmbedder):
         self.seen: list[str] = []
         self.after: Callable[[], None] = lambda: None
         self.closed = False
+        self.broken = ""
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed, unless there is poison."""
@@ -42,6 +43,8 @@ class Model(HashEmbedder):
                 raise ValueError(entry)
             if "memory" in entry:
                 raise MemoryError
+        if self.broken:
+            raise RuntimeError(self.broken)
         self.seen += texts
         self.after()
         return super().embed(texts)
@@ -160,6 +163,20 @@ def test_poison_fails_its_documents_only(
     assert "cannot be embedded" in str(entries[0].error)
     assert set(cached(cache, "a", "b", "c", "d", "poison")) >= {"b", "d"}
     assert entries[0].chunks == []
+
+
+def test_a_broken_engine_is_no_documents_fault(
+    cache: Database, embedder: TextEmbedder, model: Model
+) -> None:
+    """A model that fails on every text ends the batch; when it is well again, nothing is lost."""
+    entries = [content("a", "b"), content("c")]
+    model.broken = "device lost"
+    with pytest.raises(EngineError, match="device lost"):
+        embedder.embed(entries)
+    assert [entry.outcome for entry in entries] == [Outcome.CONTENT, Outcome.CONTENT]
+    model.broken = ""
+    assert embedder.embed(entries) == []
+    assert set(cached(cache, "a", "b", "c")) == {"a", "b", "c"}
 
 
 def test_memory_that_is_short_is_no_documents_fault(embedder: TextEmbedder) -> None:

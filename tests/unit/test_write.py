@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from ingestd.ports import Metadata, Vectors
-    from ingestd.reconcile import WatchedSource
+    from ingestd.watch.source import WatchedSource
     from ingestd_state.documents import Document
 
 MODEL = "m"
@@ -132,7 +132,7 @@ class Line:
 
     def drain(self) -> None:
         """Deal with what is due; on an error, all in hand is given back."""
-        self.writer.delete_doomed()
+        self.writer.settle()
         while batch := self.claim():
             try:
                 self.process(batch)
@@ -144,7 +144,7 @@ class Line:
     def settle(self) -> None:
         """What a new process does first."""
         self.recorder.recover()
-        self.writer.delete_doomed()
+        self.writer.settle()
 
     def claim(self) -> list[Document]:
         """Take what is due in hand."""
