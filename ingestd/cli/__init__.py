@@ -12,12 +12,16 @@ import typer
 
 from ingestd.errors import IngestdError
 
+from . import check as check_verb
 from . import config as config_verb
 from . import doctor as doctor_verb
 from . import ls as ls_verb
 from . import query as query_verb
+from . import rebuild as rebuild_verb
 from . import reconcile as reconcile_verb
 from . import reindex as reindex_verb
+from . import repair as repair_verb
+from . import retry as retry_verb
 from . import run as run_verb
 from . import status as status_verb
 from . import version as version_verb
@@ -61,6 +65,10 @@ app.command("why")(why_verb.why)
 app.command("query")(query_verb.query)
 app.command("reindex")(reindex_verb.reindex)
 app.command("reconcile")(reconcile_verb.reconcile)
+app.command("retry")(retry_verb.retry)
+app.command("check")(check_verb.check)
+app.command("repair")(repair_verb.repair)
+app.command("rebuild")(rebuild_verb.rebuild)
 app.add_typer(config_verb.app, name="config")
 app.command("doctor")(doctor_verb.doctor)
 app.command("version")(version_verb.version)

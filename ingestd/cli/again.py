@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .places import Place
 
 POLL_S = 0.25
+COUNTS = ("seen", "new", "changed", "moved", "deleted", "held")
+"""What a look at the disk counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,24 +148,10 @@ def mark(database: Database, wish: Wish) -> Marked:
     Raises:
         NotFoundError: there is nothing of ours at one of the places.
     """
-    from ingestd.reconcile import Findings, Reconciler
-
     top = everywhere(database)
     marked = Marked(selections=wish.selections(top))
-    total = Findings()
-    if not wish.failed:
-        known = known_sources(database)
-        reconciler = Reconciler(database)
-        for place in wish.places or top:
-            source = known.get(place.source.name)
-            if source is None:
-                raise NotFoundError(f"the source {place.source.name!r} is no longer configured")
-            if place.path:
-                total.add(reconciler.look(source, [place.path]))
-            else:
-                total.add(reconciler.reconcile(source))
+    marked.found = dict.fromkeys(COUNTS, 0) if wish.failed else _look(database, wish, top)
     _check_there(database, wish)
-    marked.found = asdict(total)
     marked.at = time.time()
     if wish.marks:
         # A person waits for one file, hardly for all: those give way to what changes meanwhile.
@@ -173,6 +161,24 @@ def mark(database: Database, wish: Wish) -> Marked:
                 database, chosen, now=marked.at, forced=wish.forced, priority=priority
             )
     return marked
+
+
+def _look(database: Database, wish: Wish, top: list[Place]) -> dict[str, int]:
+    """Record what differs on disk; returns what was found, in documents."""
+    from ingestd.reconcile import Findings, Reconciler
+
+    total = Findings()
+    known = known_sources(database)
+    reconciler = Reconciler(database)
+    for place in wish.places or top:
+        source = known.get(place.source.name)
+        if source is None:
+            raise NotFoundError(f"the source {place.source.name!r} is no longer configured")
+        if place.path:
+            total.add(reconciler.look(source, [place.path]))
+        else:
+            total.add(reconciler.reconcile(source))
+    return asdict(total)
 
 
 def _check_there(database: Database, wish: Wish) -> None:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ingestd.errors import NotFoundError, StoreError
+from ingestd.errors import NotFoundError
 
-from . import options, output, table
+from . import options, output, stores, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ingestd.config import Settings
-    from ingestd.embed.chroma.store import Store
     from ingestd.embed.model import ModelSpec
     from ingestd.location import Location
     from ingestd.ports import Collection, Hit, Vectors
 
 SNIPPET = 300
 """Characters of a chunk that are shown."""
-LOCK_WAIT_S = 0.5
 
 
 def query(
@@ -78,7 +73,7 @@ def search(
     from ingestd.embed import model
 
     spec = model.configured(settings.model)
-    with _opened(settings, location) as store:
+    with stores.opened(settings, location) as store:
         found = [store.existing(name, spec) for name in names]
         there = [collection for collection in found if collection is not None]
         if not there:
@@ -133,42 +128,6 @@ def _collections(location: Location, settings: Settings, source: str | None) -> 
     raise NotFoundError(
         f"there is no source {source!r}", hint="`ingestd status` lists the sources."
     )
-
-
-@contextmanager
-def _opened(settings: Settings, location: Location) -> Iterator[Store]:
-    """The store: that of the running daemon, else the one of the configuration."""
-    from ingestd.embed.chroma.store import open_embedded, open_http
-
-    owner = table.running(location)
-    mode = settings.store.mode
-    if mode == "remote":
-        store = open_http(settings.store, settings.store.url or "")
-    elif owner is not None and owner.store_url and mode != "embedded":
-        store = open_http(settings.store, owner.store_url)
-    elif owner is not None:
-        raise StoreError(
-            f"the Chroma data in {location.chroma_dir} is in use by {owner}",
-            hint="Ask again when it has ended.",
-        )
-    elif not location.chroma_dir.is_dir():
-        raise NotFoundError(
-            f"nothing is indexed in {location.state_dir}", hint="`ingestd run DIR` starts it."
-        )
-    else:
-        from ingestd.instance import lock_chroma
-
-        with lock_chroma(location, wait_s=LOCK_WAIT_S):
-            store = open_embedded(settings.store, location.chroma_dir)
-            try:
-                yield store
-            finally:
-                store.close()
-        return
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def _as_json(rank: int, hit: Hit) -> dict[str, Any]:

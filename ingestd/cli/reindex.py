@@ -145,15 +145,10 @@ def _do_here(
     import asyncio
 
     from ingestd import logs
-    from ingestd.config import load
-    from ingestd.roots import configured_as
 
-    overrides: dict[str, Any] = {"store.mode": store}
-    settings, _ = load(config=config, state_dir=location.state_dir, overrides=overrides)
-    if not settings.sources:
-        with table.opened(location) as database:
-            overrides["sources"] = configured_as(database)
-        settings, location = load(config=config, state_dir=location.state_dir, overrides=overrides)
+    from . import comparing
+
+    settings, location = comparing.configured(config, location.state_dir, store)
     level = "debug" if verbose else "warning"
     logs.configure(level, settings.log.format)
     if not json:

@@ -56,7 +56,7 @@ def opened(location: Location) -> Iterator[Database]:
     """
     if not exists(location):
         raise NotFoundError(f"nothing is indexed in {location.state_dir}", hint=START)
-    from ingestd_state.engine import Database, DatabaseError, NewerSchemaError
+    from ingestd_state.engine import Database, DatabaseError
 
     try:
         database = Database(location.state_url)
@@ -65,10 +65,10 @@ def opened(location: Location) -> Iterator[Database]:
             yield database
         finally:
             database.close()
-    except NewerSchemaError as error:
-        raise StateError(str(error), hint="Install the newer version again.") from error
     except DatabaseError as error:
-        raise StateError(str(error)) from error
+        from ingestd.tables import as_told  # brings structlog
+
+        raise as_told(error) from error
 
 
 def _bring_up_to_date(database: Database, location: Location) -> None:

@@ -7,6 +7,9 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ingestd.guard import unusable
+from ingestd.watch.rules import DEFAULT_MAX_FILE_BYTES, UNREADABLE, steps
+from ingestd.watch.scan import probe_root
 from ingestd_state.status import DocumentStatus, SourceStatus
 
 from . import output
@@ -30,36 +33,82 @@ class Verdict:
 
     Attributes:
         state: a document's state, or ``excluded``, ``folder``, ``link``, ``special``,
-            ``unreadable``, ``absent``, ``detached`` or ``unseen``.
+            ``unreadable``, ``absent``, ``offline``, ``detached`` or ``unseen``.
         reason: why, in words.
         rule: the pattern that decided, and where it stands.
         next: what happens next.
+        at: as of when that is so, in Unix seconds: when an indexed document was indexed, when the
+            change of another one was seen; None for what was decided by looking now.
     """
 
     state: str
     reason: str = ""
     rule: str = ""
     next: str = ""
+    at: float | None = None
 
 
 def of_document(
     document: Document, source: Source, rules: Rules, *, running: bool, now: float
 ) -> Verdict:
     """The verdict about a document that the table has."""
-    state = document.status
+    rule, following = _following(document, source, rules, running=running, now=now)
+    indexed = document.status is DocumentStatus.INDEXED
+    at = document.indexed_at if indexed else document.changed_at
+    return Verdict(document.status.value, _reason(document), rule, following, at)
+
+
+def _following(
+    document: Document, source: Source, rules: Rules, *, running: bool, now: float
+) -> tuple[str, str]:
+    """The rule that will take a document out, if there is one, and what happens next."""
+    if kept := _kept(document, source):
+        return "", kept
+    decision = rules.decide(document.path)
+    if decision.reason == UNREADABLE:
+        return decision.rule, "the rules cannot be read: it stays as it is until they can"
+    if not decision.taken:
+        return decision.rule, f"the next scan takes it out: {decision.rule}"
+    if document.status is not DocumentStatus.DELETED and _is_gone(document, source):
+        return "", f"the file is gone: {_soon(source, running=running)}"
+    if changed_since(document, source):
+        return "", f"it changed since: {_soon(source, running=running)}"
+    return "", _after(document, running=running, now=now)
+
+
+def _kept(document: Document, source: Source) -> str:
+    """Why a document stays as it is, whatever is on disk; empty where nothing holds it."""
     if source.status is SourceStatus.DETACHED:
-        following = "nothing: its source is no longer configured; it stays searchable as it is"
-    elif document.missing_since is not None and state is not DocumentStatus.DELETED:
-        held = source.reason or "the next scan decides"
-        following = f"the file is missing; its chunks stay until that is certain ({held})"
-    elif not (decision := rules.decide(document.path)).taken:
-        following = f"the next scan takes it out: {decision.rule}"
-        return Verdict(state.value, _reason(document), decision.rule, following)
-    elif changed_since(document, source):
-        following = f"it changed since: {_soon(running)}"
-    else:
-        following = _after(document, running=running, now=now)
-    return Verdict(state.value, _reason(document), next=following)
+        return "nothing: its source is no longer configured; it stays searchable as it is"
+    if away := _away(source):
+        return f"its source is offline ({away}): nothing of it is deleted until it is back"
+    if document.missing_since is not None and document.status is not DocumentStatus.DELETED:
+        return f"the file is missing; its chunks stay until that is certain ({_held(source)})"
+    return ""
+
+
+def _held(source: Source) -> str:
+    if source.status is SourceStatus.HELD:
+        accept = f"`ingestd reconcile --accept-deletes {source.name}` says that it is meant"
+        return f"{source.reason}; {accept}"
+    return source.reason or "the next scan decides"
+
+
+def _away(source: Source) -> str:
+    """Why nothing can be concluded from what is where a source's root should be."""
+    if why := unusable(probe_root(source.path)):
+        return why
+    return source.reason if source.status is SourceStatus.OFFLINE else ""
+
+
+def _is_gone(document: Document, source: Source) -> bool:
+    try:
+        os.lstat(os.path.join(source.path, document.path))
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def changed_since(document: Document, source: Source) -> bool:
@@ -72,28 +121,66 @@ def changed_since(document: Document, source: Source) -> bool:
     return now != document.fingerprint
 
 
-def of_path(path: bytes, source: Source, rules: Rules, *, running: bool) -> Verdict:
-    """The verdict about a path in a source that the table does not have."""
+def of_path(
+    path: bytes,
+    source: Source,
+    rules: Rules,
+    *,
+    running: bool,
+    file_bytes: int = DEFAULT_MAX_FILE_BYTES,
+) -> Verdict:
+    """The verdict about a path in a source that the table does not have.
+
+    Args:
+        path: relative to the source.
+        source: its source.
+        rules: the source's rules.
+        running: whether a daemon works.
+        file_bytes: larger files are skipped.
+    """
     full = os.path.join(source.path, path) if path else source.path
+    if why := _away(source):
+        following = "nothing is concluded from what is not there; each scan looks again"
+        return Verdict("offline", f"its source is offline: {why}", next=following)
     try:
         if link := _link_on_the_way(source.path, path):
             reason = f"{output.text(link)} is a link to a folder; those are not followed"
             return Verdict("link", reason, next="nothing")
-        mode = os.lstat(full).st_mode
+        found = os.lstat(full)
     except (FileNotFoundError, NotADirectoryError):
         return Verdict("absent", "there is no such file, and none is known", next="nothing")
     except OSError as error:
         why = error.strerror or str(error)
         return Verdict("unreadable", why, next="each scan looks again")
-    decision = rules.decide(path, is_dir=stat.S_ISDIR(mode))
-    if not decision.taken:
-        follows = "nothing, while this rule stands"
-        return Verdict("excluded", decision.reason, decision.rule, follows)
-    return _of_kind(mode, path, source, rules, running=running)
+    excluded = _excluded(path, rules, is_dir=stat.S_ISDIR(found.st_mode))
+    return excluded or _of_kind(found, path, source, rules, running=running, most=file_bytes)
 
 
-def _of_kind(mode: int, path: bytes, source: Source, rules: Rules, *, running: bool) -> Verdict:
+def _excluded(path: bytes, rules: Rules, *, is_dir: bool) -> Verdict | None:
+    """The verdict about what the rules leave out; None for what they take."""
+    decision = rules.decide(path, is_dir=is_dir)
+    if decision.taken:
+        return None
+    if decision.reason == UNREADABLE:
+        reason = "the rules cannot be read, so nobody can say"
+        return Verdict("unreadable", reason, decision.rule, "each scan looks again")
+    reason = decision.reason + _excluded_folder(path, rules)
+    return Verdict("excluded", reason, decision.rule, "nothing, while this rule stands")
+
+
+def _excluded_folder(path: bytes, rules: Rules) -> str:
+    """Which folder on the way down is left out, and all that is in it; empty for none."""
+    for _, at in steps(path.rpartition(b"/")[0]):
+        if not rules.decide(at, is_dir=True).taken:
+            return f": the folder {output.text(at)} is left out with all that is in it"
+    return ""
+
+
+def _of_kind(
+    found: os.stat_result, path: bytes, source: Source, rules: Rules, *, running: bool, most: int
+) -> Verdict:
     """The verdict about what the rules take, by what it is."""
+    mode = found.st_mode
     if stat.S_ISDIR(mode):
         return Verdict(
             "folder", "a folder that is watched", next="`ingestd ls` lists what is in it"
@@ -105,7 +192,11 @@ def _of_kind(mode: int, path: bytes, source: Source, rules: Rules, *, running: b
         return Verdict("link", reason, next="nothing, while the link leads there")
     if source.status is SourceStatus.DETACHED:
         return Verdict("detached", "its source is no longer configured", next="nothing")
-    return Verdict("unseen", "it was not seen yet", next=_soon(running))
+    if stat.S_ISREG(mode) and found.st_size > most:
+        sizes = f"{output.size(found.st_size)}, over {output.size(most)} (`limits.file_bytes`)"
+        reason = f"it was not seen yet, and is too big: {sizes}"
+        return Verdict("unseen", reason, next="it will be skipped")
+    return Verdict("unseen", "it was not seen yet", next=_soon(source, running=running))
 
 
 def _link_on_the_way(root: bytes, path: bytes) -> bytes | None:
@@ -151,7 +242,7 @@ def _after(document: Document, *, running: bool, now: float) -> str:
     if document.status in {DocumentStatus.INDEXED, DocumentStatus.SKIPPED}:
         return "nothing, until the file changes"
     if document.status is DocumentStatus.DEAD:
-        return "nothing, until the file changes; `ingestd reindex --failed` tries again"
+        return "nothing, until the file changes; `ingestd retry` tries again"
     if not running:
         return "no daemon runs: `ingestd run` or `ingestd reindex` takes it up"
     if document.retry_at is not None and document.retry_at > now:
@@ -159,7 +250,9 @@ def _after(document: Document, *, running: bool, now: float) -> str:
     return "the daemon takes it up as soon as its turn comes"
 
 
-def _soon(running: bool) -> str:
-    if running:
-        return "the daemon takes it up within seconds, or at the next scan at the latest"
-    return "no daemon runs: `ingestd run` or `ingestd reindex` takes it up"
+def _soon(source: Source, *, running: bool) -> str:
+    if not running:
+        return "no daemon runs: `ingestd run` or `ingestd reindex` takes it up"
+    if source.watching.startswith("polling"):
+        return f"the daemon takes it up at the next scan of its source ({source.watching})"
+    return "the daemon takes it up within seconds, or at the next scan at the latest"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ingestd.errors import NotFoundError
-from ingestd.location import locate
+from ingestd.location import Location, locate, read_toml
 
 from . import options, output, table
 
@@ -33,7 +33,10 @@ def why(
     running = table.running(location) is not None
     with table.opened(location) as database:
         place = _place(database, path)
-        answer = _answer(database, place, running=running) if place else _outside(path)
+        limit = _file_bytes(location)
+        answer = (
+            _answer(database, place, running=running, file_bytes=limit) if place else _outside(path)
+        )
     if json:
         output.emit(answer)
     if answer["state"] == "outside":
@@ -69,7 +72,22 @@ def _outside(path: Path) -> dict[str, Any]:
     return {"type": "why", "path": output.text(absolute), "source": None, "state": "outside"}
 
 
-def _answer(database: Database, place: Place, *, running: bool) -> dict[str, Any]:
+def _file_bytes(location: Location) -> int:
+    """The size above which files are skipped, read without the configuration's heavy machinery."""
+    from ingestd.watch.rules import DEFAULT_MAX_FILE_BYTES
+
+    values = read_toml(location.config_file) if location.config_file else {}
+    limits = values.get("limits")
+    found = os.environ.get("INGESTD_LIMITS__FILE_BYTES") or (
+        limits.get("file_bytes") if isinstance(limits, dict) else None
+    )
+    try:
+        return int(found or DEFAULT_MAX_FILE_BYTES)
+    except (TypeError, ValueError):
+        return DEFAULT_MAX_FILE_BYTES  # `ingestd config check` tells
+
+
+def _answer(database: Database, place: Place, *, running: bool, file_bytes: int) -> dict[str, Any]:
     from ingestd.roots import rules_of
     from ingestd_state import documents
 
@@ -80,7 +98,9 @@ def _answer(database: Database, place: Place, *, running: bool) -> dict[str, Any
         document = documents.get(connection, place.source.id, place.path)
     rules = rules_of(place.source)
     if document is None:
-        found = verdict.of_path(place.path, place.source, rules, running=running)
+        found = verdict.of_path(
+            place.path, place.source, rules, running=running, file_bytes=file_bytes
+        )
     else:
         found = verdict.of_document(document, place.source, rules, running=running, now=time.time())
     return {
@@ -88,6 +108,7 @@ def _answer(database: Database, place: Place, *, running: bool) -> dict[str, Any
         "path": output.text(place.full),
         "source": place.source.name,
         "source_status": place.source.status.value,
+        "watching": place.source.watching,
         **asdict(found),
         "document": as_json(document, place.source) if document else None,
     }
@@ -100,7 +121,7 @@ def _print(answer: dict[str, Any]) -> None:
         "",
         [
             ("path", answer["path"]),
-            ("source", f"{answer['source']} ({answer['source_status']})"),
+            ("source", _source(answer)),
             ("state", answer["state"]),
             ("reason", answer["reason"]),
             ("rule", answer["rule"]),
@@ -116,6 +137,11 @@ def _print(answer: dict[str, Any]) -> None:
         ],
     )
     page.show()
+
+
+def _source(answer: dict[str, Any]) -> str:
+    how = answer["watching"] if answer["watching"].startswith("polling") else ""
+    return f"{answer['source']} ({', '.join(filter(None, (answer['source_status'], how)))})"
 
 
 def _time(moment: float | None) -> str:

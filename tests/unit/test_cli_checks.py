@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ingestd.cli import check_parts, check_system, doctor, table
-from ingestd.config import Settings, StoreSettings
+from ingestd.config import LimitSettings, Settings, StoreSettings
 from ingestd.instance import lock_chroma, take_lock
 from ingestd.location import Location, locate
 from ingestd.lock import FileLock, Owner, holder
+from ingestd.tables import open_state
+from ingestd.watch import mounts
+from ingestd_state import vectors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -149,14 +153,81 @@ def test_file_systems_without_events_are_told(
 ) -> None:
     """A source on a network file system works, with a limit that is told."""
     (tmp_path / "docs").mkdir()
-    mounts = [(str(tmp_path / "docs"), "nfs4"), ("/", "ext4")]
-    monkeypatch.setattr(check_system, "_mounts", lambda: mounts)
-    settings = Settings.model_validate({"sources": [{"path": tmp_path / "docs"}]})
+    docs = tmp_path / "docs"
+    mounted(monkeypatch, (b"/", "ext4"), (os.fsencode(docs), "nfs4"))
+    settings = Settings.model_validate({"sources": [{"path": docs}]})
     [found] = check_system.sources(settings, location)
     assert found.level == "warn"
     assert "nfs4" in found.message
+    assert "every 60 s" in found.message
 
 
-def test_this_machine_has_mounts() -> None:
-    """The table of mounts can be read here, and has the root."""
-    assert "/" in dict(check_system._mounts())  # noqa: SLF001 - the reader of /proc itself
+def mounted(monkeypatch: pytest.MonkeyPatch, *found: tuple[bytes, str]) -> None:
+    """Have the machine look as if just this were mounted."""
+    table = [mounts.Mount(number, path, kind) for number, (path, kind) in enumerate(found)]
+    monkeypatch.setattr(mounts, "table", lambda: table)
+
+
+@pytest.mark.parametrize(
+    ("kind", "level"), [("nfs4", "fail"), ("fuse.sshfs", "warn"), ("ext4", "")]
+)
+def test_a_state_directory_where_locks_do_not_hold_is_told(
+    location: Location, monkeypatch: pytest.MonkeyPatch, kind: str, level: str
+) -> None:
+    """On a network share two daemons could write at once; a local disk is fine."""
+    mounted(monkeypatch, (b"/", kind))
+    found = levels(list(check_system.state_directory(Settings(), location)))
+    assert found.get("file system", "") == level
+
+
+def test_too_little_space_for_the_watermark_is_told(location: Location) -> None:
+    """Below ``limits.free_bytes`` writing waits: that fails; little more than it is a warning."""
+    location.state_dir.mkdir()
+    free = shutil.disk_usage(location.state_dir).free
+    for keep, level in ((free * 2, "fail"), (int(free * 0.8), "warn"), (free // 10, "")):
+        settings = Settings(limits=LimitSettings(free_bytes=keep))
+        found = levels(list(check_system.state_directory(settings, location)))
+        assert found.get("free space", "") == level
+        assert found["state directory"] == "ok"
+
+
+def test_a_damaged_state_table_names_its_cure(location: Location) -> None:
+    """Whether its header is broken or a page in the middle: the command that mends it is told."""
+    for start in (0, 4096 * 4):
+        prepare(location)
+        garble(location.state_dir / "state.db", start)
+        found = {one.name: one for one in doctor.examine(None, location.state_dir)}
+        assert found["state table"].level == "fail"
+        assert "mv " in found["state table"].mend
+        assert found["vectors cache"].level == "ok"
+        shutil.rmtree(location.state_dir)
+
+
+def test_a_damaged_cache_is_a_warning(location: Location) -> None:
+    """Nothing is to be done about it: the next start makes it anew."""
+    for start in (0, 4096):
+        prepare(location)
+        garble(location.state_dir / "vectors.db", start)
+        found = {one.name: one for one in doctor.examine(None, location.state_dir)}
+        assert found["vectors cache"].level == "warn"
+        assert found["state table"].level == "ok"
+        shutil.rmtree(location.state_dir)
+
+
+def prepare(location: Location) -> None:
+    """Tables with something in the cache."""
+    location.state_dir.mkdir(parents=True)
+    database, cache = open_state(location)
+    with cache.write() as connection:
+        vectors.put(connection, "m", [(bytes([n]) * 32, bytes(1536)) for n in range(50)], now=1)
+    cache.checkpoint()
+    cache.close()
+    database.checkpoint()
+    database.close()
+
+
+def garble(file: Path, start: int) -> None:
+    """Flip every bit of a page's beginning."""
+    data = bytearray(file.read_bytes())
+    data[start : start + 100] = bytes(byte ^ 0xFF for byte in data[start : start + 100])
+    file.write_bytes(data)

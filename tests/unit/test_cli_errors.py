@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 
 import pytest
 
-import ingestd.embed.chroma.calls
-import ingestd.watch.observer
+import ingestd
 from ingestd.cli import app
 from ingestd.errors import DocumentError, IngestdError
 
-assert ingestd.embed.chroma.calls  # imported for the errors that they define
-assert ingestd.watch.observer
+for found in pkgutil.walk_packages(ingestd.__path__, "ingestd."):
+    if not found.name.endswith("__main__"):
+        importlib.import_module(found.name)  # for the errors that it defines
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "exit-codes.md"
 # Its message carries the reason; the state table, where it ends, is what `why` shows.
@@ -52,7 +54,7 @@ def test_the_table_has_no_other_rows() -> None:
 )
 def test_every_error_has_a_hint(error: type[IngestdError]) -> None:
     """Each error says what to do next."""
-    assert error.hint.endswith((".", "lists them; `ingestd reindex --failed` tries again."))
+    assert error.hint.endswith((".", "lists them; `ingestd retry` tries again."))
 
 
 def test_the_help_names_every_exit_code() -> None:

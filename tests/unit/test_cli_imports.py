@@ -73,6 +73,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["why", "docs/a.md"], HEAVY | SETTINGS | LOGS),
         (["ls"], HEAVY | SETTINGS | LOGS),
         (["reindex", "--dry-run"], HEAVY | SETTINGS | LOGS),
+        (["retry"], HEAVY | SETTINGS | LOGS),
+        (["check", "--help"], HEAVY | SETTINGS | DATABASE | LOGS),
+        (["repair", "--help"], HEAVY | SETTINGS | DATABASE | LOGS),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
 )

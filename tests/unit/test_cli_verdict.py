@@ -167,3 +167,87 @@ def test_a_rule_that_came_later_is_told(source: Source, document: Document) -> N
     found = verdict.of_document(indexed, changed, rules_of(changed), running=True, now=0)
     assert found.rule == "*.md (exclude)"
     assert found.next.startswith("the next scan takes it out")
+
+
+def test_a_path_in_an_excluded_folder_names_the_folder(source: Source, tmp_path: Path) -> None:
+    """What lies deep in an excluded folder is told which one, and by which rule of which file."""
+    deep = tmp_path / "docs" / "a" / "tmp" / "b"
+    deep.mkdir(parents=True)
+    (deep / "c.md").touch()
+    (tmp_path / "docs" / "a" / ".ingestignore").write_text("# mine\ntmp/\n", "utf-8")
+    found = about(source, b"a/tmp/b/c.md")
+    assert (found.state, found.rule) == ("excluded", "tmp/ (a/.ingestignore:2)")
+    assert "the folder a/tmp is left out" in found.reason
+
+
+def test_a_file_that_is_too_big_is_told(source: Source, tmp_path: Path) -> None:
+    """A file over the limit is told to be skipped before it was ever seen."""
+    (tmp_path / "docs" / "big.md").write_text("x" * 2_000, "utf-8")
+    found = verdict.of_path(b"big.md", source, rules_of(source), running=True, file_bytes=1_024)
+    assert found.state == "unseen"
+    assert "2.0 KiB, over 1.0 KiB" in found.reason
+    assert found.next == "it will be skipped"
+
+
+def test_rules_that_cannot_be_read(source: Source, document: Document, tmp_path: Path) -> None:
+    """Where a rule file cannot be read, nobody says that a file is ruled out."""
+    (tmp_path / "docs" / "new.md").touch()
+    (tmp_path / "docs" / ".ingestignore").mkdir()
+    assert about(source, b"new.md").state == "unreadable"
+    indexed = replace(document, status=DocumentStatus.INDEXED)
+    found = verdict.of_document(indexed, source, rules_of(source), running=True, now=0)
+    assert "until they can" in found.next
+
+
+def test_a_source_that_is_away_concludes_nothing(
+    source: Source, document: Document, tmp_path: Path
+) -> None:
+    """Neither a known file nor an unknown one is called gone while the root is not there."""
+    (tmp_path / "docs").rename(tmp_path / "elsewhere")
+    assert about(source, b"new.md").state == "offline"
+    indexed = replace(document, status=DocumentStatus.INDEXED)
+    found = verdict.of_document(indexed, source, rules_of(source), running=True, now=0)
+    assert "offline (the folder is not there)" in found.next
+
+
+def test_a_source_that_was_emptied_is_away(source: Source, document: Document) -> None:
+    """A root that is there, and not believed, is told as offline with its reason."""
+    away = replace(source, status=SourceStatus.OFFLINE, reason="the folder is empty")
+    assert "the folder is empty" in about(away, b"b.md").reason
+    found = verdict.of_document(document, away, rules_of(away), running=True, now=0)
+    assert "the folder is empty" in found.next
+
+
+def test_a_held_source_names_the_way_out(source: Source, document: Document) -> None:
+    """What a hold keeps is told with the command that lets it go."""
+    held = replace(source, status=SourceStatus.HELD, reason="30 of 40 documents are gone")
+    missing = replace(document, status=DocumentStatus.INDEXED, missing_since=1.0)
+    found = verdict.of_document(missing, held, rules_of(held), running=True, now=2.0)
+    assert "30 of 40" in found.next
+    assert "--accept-deletes docs" in found.next
+
+
+def test_a_polled_source_is_told(source: Source, tmp_path: Path) -> None:
+    """Where no event comes, nobody is promised a look within seconds."""
+    (tmp_path / "docs" / "a.md").touch()
+    polled = replace(source, watching="polling: a network share")
+    assert "next scan of its source (polling: a network share)" in about(polled, b"a.md").next
+
+
+def test_a_file_that_is_gone_since(source: Source, document: Document, tmp_path: Path) -> None:
+    """A document whose file went away before anybody noticed is not called up to date."""
+    (tmp_path / "docs" / "a.md").unlink()
+    indexed = replace(document, status=DocumentStatus.INDEXED)
+    found = verdict.of_document(indexed, source, rules_of(source), running=True, now=0)
+    assert found.next.startswith("the file is gone")
+
+
+def test_the_time_of_the_decision(source: Source, document: Document) -> None:
+    """An indexed document tells when it was indexed, another when its change was seen."""
+    indexed = replace(document, status=DocumentStatus.INDEXED, indexed_at=7.0, changed_at=3.0)
+    dead = replace(indexed, status=DocumentStatus.DEAD)
+    rules = rules_of(source)
+    assert verdict.of_document(indexed, source, rules, running=True, now=9).at == 7.0
+    found = verdict.of_document(dead, source, rules, running=True, now=9)
+    assert found.at == 3.0
+    assert "ingestd retry" in found.next

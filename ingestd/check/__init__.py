@@ -1,0 +1,1 @@
+"""Disk, state table and collection compared: reads only, and finds what differs."""
