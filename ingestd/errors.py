@@ -32,10 +32,7 @@ class PartialError(IngestdError):
 
     exit_code = 3
     code = "partial"
-    hint = (
-        "`ingestd ls --status failed --status dead` lists them; "
-        "`ingestd reindex --failed` tries again."
-    )
+    hint = "`ingestd ls --status failed --status dead` lists them; `ingestd retry` tries again."
 
 
 class ConfigError(IngestdError):
@@ -172,7 +169,7 @@ class DocumentError(IngestdError):
 
     exit_code = 3
     code = "document"
-    hint = "`ingestd why PATH` tells more; `ingestd reindex PATH` tries again."
+    hint = "`ingestd why PATH` tells more; `ingestd retry PATH` tries again."
 
 
 class UnreadableError(DocumentError):

@@ -2,7 +2,9 @@
 
 Events are short names with key-values. The names that others build on: ``document_indexed``,
 ``document_skipped``, ``document_failed``, ``documents_deleted``, ``source_offline``,
-``source_held``, ``watcher_lost``, ``reconciled``, ``drained``, ``store_unavailable``, ``ready``.
+``source_held``, ``watcher_lost``, ``reconciled``, ``drained``, ``store_unavailable``,
+``disk_full``, ``paused``, ``resumed``, ``store_refilling``, ``store_refilled``,
+``cache_damaged``, ``left_for_next_start``, ``ready``.
 No event carries the text of a document.
 """
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from ingestd.reconcile import WatchedSource
+    from ingestd.watch.source import WatchedSource
 
 
 @pytest.fixture(scope="session")
@@ -50,8 +50,8 @@ def cache(tmp_path: Path) -> Iterator[Database]:
 @pytest.fixture
 def source(database: Database, tmp_path: Path) -> Callable[..., WatchedSource]:
     """Makes an empty folder of this name and registers it as a source, with rules as given."""
-    from ingestd.reconcile import WatchedSource
     from ingestd.watch.rules import Rules
+    from ingestd.watch.source import WatchedSource
 
     def make(name: str = "docs", *, collection: str = "ingestd", **rules: object) -> WatchedSource:
         root = os.fsencode(tmp_path / name)
