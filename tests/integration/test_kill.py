@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from daemon import contents, environment, ingestd
+from forked import Zygote
+from kills import Tree, kill_cold, kill_daemon
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,3 +80,21 @@ def test_a_killed_cold_run_converges_id_by_id(
     done = ingestd("run", corpus, "--once", "--json", "--state-dir", state)
     assert done.returncode == 0, done.stderr
     assert contents(state) == undisturbed
+
+
+def test_a_cold_run_killed_at_a_random_moment_converges(corpus: Path, tmp_path: Path) -> None:
+    """Wherever it hits, nothing is lost, and what the cache holds is not embedded again."""
+    with Zygote(tmp_path) as zygote:
+        score = kill_cold(corpus, tmp_path, zygote, 1, random.Random(1))
+    assert score.differences == []
+    assert (score.converged, score.embedded_again) == (1, 0)
+
+
+def test_a_daemon_killed_while_somebody_works_converges(tmp_path: Path) -> None:
+    """Files come, change, move and go meanwhile; the end is that of a fresh ingest."""
+    chance = random.Random(7)
+    with Zygote(tmp_path) as zygote:
+        tree = Tree(tmp_path / "docs", chance)
+        score = kill_daemon(tree, tmp_path / "state", zygote, 2, chance)
+    assert score.differences == []
+    assert score.converged == score.rounds > 0
