@@ -39,7 +39,18 @@ install: $(READY) ## Set up what `make run` needs, and stop there
 
 .PHONY: test
 test: $(READY_TEST) ## Set up what the tests need, and run them; ARGS="-k name" picks some
-	HF_HUB_OFFLINE=1 "$(BIN)/python" -m pytest $(ARGS)
+	HF_HUB_OFFLINE=1 "$(BIN)/python" -m pytest -n auto --dist loadfile $(ARGS)
+
+.PHONY: model
+model: $(READY_TEST) ## Long: random operations and crashes against a fresh ingest; EXAMPLES=200 STEPS=40
+	HF_HUB_OFFLINE=1 INGESTD_MODEL_EXAMPLES=$(or $(EXAMPLES),200) \
+		INGESTD_MODEL_STEPS=$(or $(STEPS),40) "$(BIN)/python" -m pytest tests/model \
+		--hypothesis-profile=long --timeout=0 $(ARGS)
+
+.PHONY: soak
+soak: $(READY_TEST) ## Long: kills of the daemon and of the Chroma server; KILLS=100
+	HF_HUB_OFFLINE=1 "$(BIN)/python" tests/soak/random_kills.py --kills $(or $(KILLS),100)
+	HF_HUB_OFFLINE=1 "$(BIN)/python" tests/soak/persist_kills.py --random $(or $(KILLS),100)
 
 .PHONY: check
 check: lint types imports test ## Everything that must pass before a change is merged
