@@ -67,7 +67,7 @@ lint: $(READY_TEST) ## Check style and format
 
 .PHONY: types
 types: $(READY_TEST) ## Check the types
-	"$(BIN)/mypy" -p ingestd -p ingestd_state -p scripts
+	"$(BIN)/mypy" -p ingestd -p ingestd_state -p scripts -p benchmarks
 
 .PHONY: imports
 imports: $(READY_TEST) ## Check that imports point down

@@ -1,0 +1,154 @@
+"""Runs the daemon with its managed Chroma server, and tells when it has nothing left to do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Self
+
+from benchmarks.systems import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+START_S = 180.0
+QUIET_S = 900.0
+STOP_S = 30.0
+GLANCE_S = 0.02
+OPEN = """
+SELECT (SELECT count(*) FROM documents WHERE status NOT IN ('indexed', 'skipped', 'dead'))
+     + (SELECT count(*) FROM chunks WHERE status != 'live')
+"""
+
+
+class Daemon:
+    """``ingestd run`` on a folder, with real watchers and a server of its own.
+
+    Args:
+        folder: what it watches.
+        state: its state directory.
+        model: name of the model; empty for the default one.
+    """
+
+    def __init__(self, folder: Path, state: Path, *, model: str) -> None:
+        self._folder = folder
+        self._state = state
+        self._model = model
+        self._log = state.with_suffix(".log")
+        self._read = 0
+        self._process: subprocess.Popen[bytes]
+
+    def __enter__(self) -> Self:
+        """Start, and wait until it watches."""
+        command = [sys.executable, "-m", "ingestd", "run", str(self._folder)]
+        command += ["--port", str(_free_port()), "--state-dir", str(self._state)]
+        env = {**environment(), "INGESTD_MODEL__NAME": self._model}
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(command, env=env, stderr=log, stdin=subprocess.DEVNULL)
+        self._until(lambda: any(line["event"] == "ready" for line in self._news()), START_S)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Ask it to stop, and insist after a while."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _news(self) -> list[dict[str, Any]]:
+        """The log lines since the last call."""
+        with self._log.open("rb") as log:
+            log.seek(self._read)
+            text = log.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        self._read += len(whole)
+        return [json.loads(line) for line in whole.splitlines() if line.startswith(b"{")]
+
+    def settle(self, expected: Mapping[str, bytes | None]) -> float:
+        """Wait until nothing is left to do and these files are indexed as they are.
+
+        Args:
+            expected: the bytes of each file; None where there is none any more.
+
+        Returns:
+            How long it took, in seconds.
+
+        Raises:
+            TimeoutError: it did not come to rest.
+        """
+        digests = {
+            path.encode(): None if data is None else hashlib.sha256(data).digest()
+            for path, data in expected.items()
+        }
+        started = time.monotonic()
+        self._until(lambda: self._rests(digests), QUIET_S)
+        return time.monotonic() - started
+
+    def chunks(self, paths: Iterable[str]) -> dict[str, set[bytes]]:
+        """Digests of the chunks of these files, as indexed."""
+        found: dict[str, set[bytes]] = {}
+        with closing(_readable(self._state / "state.db")) as table:
+            for path in paths:
+                rows = table.execute(
+                    "SELECT chunks.digest FROM chunks JOIN documents"
+                    " ON documents.id = chunks.document_id WHERE documents.path = ?",
+                    (path.encode(),),
+                )
+                found[path] = {digest for (digest,) in rows}
+        return found
+
+    def embedded(self) -> set[bytes]:
+        """Digests of all texts that ever went through the model: what the vectors cache holds.
+
+        The log would tell it by document, but after the state table says that all is done.
+        """
+        with closing(_readable(self._state / "vectors.db")) as cache:
+            return {digest for (digest,) in cache.execute("SELECT digest FROM vectors_1")}
+
+    def _rests(self, digests: Mapping[bytes, bytes | None]) -> bool:
+        with closing(_readable(self._state / "state.db")) as table:
+            (left,) = table.execute(OPEN).fetchone()
+            return left == 0 and all(
+                table.execute("SELECT digest FROM documents WHERE path = ?", (path,)).fetchone()
+                == (None if digest is None else (digest,))
+                for path, digest in digests.items()
+            )
+
+    def _until(self, holds: Callable[[], bool], limit_s: float) -> None:
+        end = time.monotonic() + limit_s
+        while not holds():
+            if self._process.poll() is not None:
+                raise RuntimeError(f"the daemon ended:\n{self._last_words()}")
+            if time.monotonic() > end:
+                raise TimeoutError(f"no rest within {limit_s:.0f} s:\n{self._last_words()}")
+            time.sleep(GLANCE_S)
+
+    def _last_words(self) -> str:
+        return self._log.read_text(encoding="utf-8")[-2000:]
+
+
+def _readable(database: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

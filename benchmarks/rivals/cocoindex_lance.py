@@ -1,0 +1,147 @@
+"""CocoIndex into LanceDB, wired as its documentation shows; runs in an environment of its own.
+
+CocoIndex has no Chroma target. Its own embedder for sentence-transformers is used, whose calls it
+memoizes; only the model inside is the stub.
+"""
+
+# Checked where CocoIndex is not installed, hence without its types.
+# mypy: disable-error-code="import-not-found, misc, untyped-decorator, has-type"
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePath  # noqa: TC003 - CocoIndex reads annotations
+from typing import TYPE_CHECKING, Annotated, Any
+
+import cocoindex as coco
+import lancedb as lance
+from cocoindex.connectors import lancedb, localfs
+from cocoindex.ops.sentence_transformers import SentenceTransformerEmbedder
+from cocoindex.ops.text import RecursiveSplitter
+from cocoindex.resources.chunk import Chunk  # noqa: TC002 - the same
+from cocoindex.resources.file import FileLike, PatternFilePathMatcher
+from cocoindex.resources.id import IdGenerator
+from numpy.typing import NDArray  # noqa: TC002 - the same
+
+from benchmarks.rivals.arguments import Arguments, read_arguments
+from benchmarks.rivals.rows import relative, row, write
+from benchmarks.rivals.stub import DIMENSION, Stub
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+TABLE = "documents"
+SIZE, OVERLAP = 500, 200
+DATABASE = coco.ContextKey[lancedb.LanceAsyncConnection]("database")
+EMBEDDER = coco.ContextKey[SentenceTransformerEmbedder]("embedder")
+LANCE_FOLDER = "BENCHMARK_LANCE"
+
+
+class StubModel:
+    """The stub, as sentence-transformers' model is called."""
+
+    def __init__(self) -> None:
+        self._stub = Stub()
+
+    def encode(self, texts: list[str], **_options: Any) -> Any:
+        """Embed texts."""
+        return self._stub.encode(texts)
+
+    def get_sentence_embedding_dimension(self) -> int:
+        """Length of an embedding."""
+        return DIMENSION
+
+
+class StubEmbedder(SentenceTransformerEmbedder):
+    """CocoIndex's embedder around the stub."""
+
+    def _get_model(self) -> Any:
+        if self._model is None:
+            self._model = StubModel()
+        return self._model
+
+
+@dataclass
+class Stored:
+    """A row of the table."""
+
+    id: int
+    path: str
+    start: int
+    end: int
+    text: str
+    embedding: Annotated[NDArray[Any], EMBEDDER]
+
+
+@coco.lifespan
+async def lifespan(builder: coco.EnvironmentBuilder) -> AsyncIterator[None]:
+    """Provide the database and the embedder."""
+    connection = await lancedb.connect_async(os.environ[LANCE_FOLDER])
+    builder.provide(DATABASE, connection)
+    builder.provide(EMBEDDER, StubEmbedder("stub"))
+    yield
+
+
+@coco.fn
+async def store_chunk(
+    chunk: Chunk, path: PurePath, ids: IdGenerator, table: lancedb.TableTarget[Stored]
+) -> None:
+    """Declare the row of a chunk."""
+    embedding = await coco.use_context(EMBEDDER).embed(chunk.text)
+    number = await ids.next_id(chunk.text)
+    start, end = chunk.start.char_offset, chunk.end.char_offset
+    table.declare_row(row=Stored(number, str(path), start, end, chunk.text, embedding))
+
+
+@coco.fn(memo=True)
+async def store_file(file: FileLike, table: lancedb.TableTarget[Stored]) -> None:
+    """Cut a file, and declare its chunks."""
+    text = await file.read_text()
+    splitter = RecursiveSplitter()
+    chunks = splitter.split(text, chunk_size=SIZE, chunk_overlap=OVERLAP, language="markdown")
+    await coco.map(store_chunk, chunks, file.file_path.path, IdGenerator(), table)
+
+
+@coco.fn
+async def flow(folder: Path) -> None:
+    """Keep a table in line with the Markdown files of a folder."""
+    schema = await lancedb.TableSchema.from_class(Stored, primary_key=["id"])
+    target = await lancedb.mount_table_target(DATABASE, table_name=TABLE, table_schema=schema)
+    matcher = PatternFilePathMatcher(included_patterns=["**/*.md"])
+    files = localfs.walk_dir(folder, recursive=True, path_matcher=matcher)
+    await coco.mount_each(store_file, files.items(), target)
+
+
+def index(arguments: Arguments) -> None:
+    """Bring the table in line with the folder."""
+    arguments.state.mkdir(parents=True, exist_ok=True)
+    os.environ["COCOINDEX_DB"] = str(arguments.state / "cocoindex.db")
+    os.environ[LANCE_FOLDER] = str(arguments.state / "lance")
+    app = coco.App(coco.AppConfig(name="benchmark"), flow, folder=arguments.docs)
+    app.update_blocking()
+
+
+def stored(arguments: Arguments) -> Iterator[dict[str, str]]:
+    """The rows of the table."""
+    database = lance.connect(str(arguments.state / "lance"))
+    try:
+        table = database.open_table(TABLE)
+    except ValueError:  # there is none
+        return
+    for each in table.to_arrow().to_pylist():
+        rest = {"start": each["start"], "end": each["end"]}
+        path = relative(each["path"], arguments.docs)
+        yield row(path, each["text"], each["embedding"], rest)
+
+
+def main() -> None:
+    """Do what the command line asks for."""
+    arguments = read_arguments()
+    if arguments.action == "index":
+        index(arguments)
+    else:
+        write(stored(arguments))
+
+
+if __name__ == "__main__":
+    main()
