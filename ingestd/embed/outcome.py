@@ -136,15 +136,17 @@ class Recorder:
         doublings = min(attempts - 1, 64)
         wait_s = min(self._limits.retry_s * 2**doublings, self._limits.retry_max_s)
         error = entry.error
+        learned = fingerprint_columns(entry)
+        # Its time is learned, but its chunks do not bear it yet: also when a change overtook this.
+        relabel = entry.document.relabel or entry.fingerprint.mtime_ns != entry.document.mtime_ns
         work.finish(
             connection,
             entry.document.id,
             DocumentStatus.DEAD if dead else DocumentStatus.FAILED,
-            learned=fingerprint_columns(entry),
+            learned={**learned, "relabel": True} if relabel else learned,
             attempts=attempts,
             forced=entry.document.forced,
-            # Its time is learned, but its chunks do not bear it yet.
-            relabel=entry.document.relabel or entry.fingerprint.mtime_ns != entry.document.mtime_ns,
+            relabel=relabel,
             retry_at=None if dead else now + wait_s,
             error_code=error.code if error else "",
             error_text=str(error)[:2_000] if error else "",

@@ -187,6 +187,15 @@ def test_a_change_seen_meanwhile_stays_due(desk: Desk, outcome: Outcome) -> None
     assert (found.status, found.retry_at, found.attempts) == (S.PENDING, None, 0)
 
 
+def test_a_failure_that_was_overtaken_leaves_the_labels_due(desk: Desk) -> None:
+    """The new time of the file is known from the failed read, and its chunks do not bear it yet."""
+    document = desk.claim()
+    with desk.database.write() as connection:
+        changes.mark_changed(connection, [desk.id], now=NOW + 1)
+    found = desk.record(Outcome.FAILED, document=document)
+    assert (found.status, found.mtime_ns, found.relabel) == (S.PENDING, 6, True)
+
+
 def test_a_new_process_takes_up_again_what_was_left_unsettled(desk: Desk) -> None:
     """What was in hand is given back, and what has planned slots is due."""
     desk.claim()
