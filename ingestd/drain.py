@@ -97,6 +97,17 @@ class Drain:
             await asyncio.to_thread(self._record, "resume", code, after_s, {})
         return True
 
+    async def look_after(self) -> None:
+        """Ask the store for real answers while nothing is written.
+
+        A server that hangs, and an index that breaks, would else be met by readers only.
+        """
+        lock = self._instance.job.lock
+        if lock.locked() or self._pause.resting or self._stopping:
+            return  # who writes finds out by himself
+        async with lock:
+            await self._check()
+
     async def finish(self, task: asyncio.Task[Any]) -> None:
         """Let the task that drains finish what is in hand, within ``limits.stop_s``.
 
@@ -138,10 +149,14 @@ class Drain:
             values = {"error": error.message, "hint": error.hint}
             await asyncio.to_thread(self._record, "pause", error.code, 0.0, values)
         if isinstance(error, StoreError) and not isinstance(error, DiskFullError):
-            try:
-                await self._instance.healer.check()
-            except (IngestdError, DatabaseError, OSError) as failure:
-                log.error("store_check_failed", error=str(failure))  # noqa: TRY400 - it says it all
+            await self._check()
+
+    async def _check(self) -> None:
+        """Have the store looked at; what cannot be found out now is told."""
+        try:
+            await self._instance.healer.check()
+        except (IngestdError, DatabaseError, OSError) as failure:
+            log.error("store_check_failed", error=str(failure))  # noqa: TRY400 - it says it all
 
     def _record(self, kind: str, outcome: str, seconds: float, counts: dict[str, str]) -> None:
         """Leave word for `ingestd status`, if the table takes it."""

@@ -126,6 +126,7 @@ class Service:
         )
         schedule.every(settings.poll_s, "poll", self._follower.poll_due)
         schedule.every(settings.canary_s, "canary", self._follower.check)
+        schedule.every(settings.canary_s, "store", self._drain.look_after)
         schedule.nightly("maintain", self._maintain)
         return schedule
 

@@ -120,15 +120,20 @@ class Healer:
         total = await _in_thread(lambda: projection.count(self._database, refill.name))
         log.warning("store_refilling", collection=refill.name, slots=total, reason=refill.reason)
         pages, filled = self._refiller.fill(collection), Filled()
-        while page := await _in_thread(lambda: next(pages, None)):
-            filled = page
-            self.progress(refill.name, filled.done, total)
-            if time.monotonic() - told > TELL_S:
-                told = time.monotonic()
-                log.info("store_refilling", collection=refill.name, done=filled.done, slots=total)
-            if self._call.stopping:
-                log.warning("left_for_next_start", collection=refill.name, done=filled.done)
-                return filled.slots
+        try:
+            while page := await _in_thread(lambda: next(pages, None)):
+                filled = page
+                self.progress(refill.name, filled.done, total)
+                if time.monotonic() - told > TELL_S:
+                    told = time.monotonic()
+                    log.info(
+                        "store_refilling", collection=refill.name, done=filled.done, slots=total
+                    )
+                if self._call.stopping:
+                    log.warning("left_for_next_start", collection=refill.name, done=filled.done)
+                    return filled.slots
+        finally:
+            await _in_thread(pages.close)
         failpoint.reached("refill.done")
         seconds = time.monotonic() - started
         await _in_thread(lambda: self._done(refill, filled, seconds))

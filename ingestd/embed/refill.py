@@ -6,6 +6,7 @@ and what the collection itself has lost, is taken up again document by document.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -16,9 +17,9 @@ from ingestd_state import changes, failpoint, projection, vectors, work
 from ingestd_state.status import ChunkStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
-    from ingestd.ports import Collection, Metadata, Record
+    from ingestd.ports import Collection, Metadata
     from ingestd_state.engine import Database
     from ingestd_state.projection import Expected
 
@@ -45,6 +46,14 @@ class Filled:
         return self.slots + self.lost + self.moving
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Slots as they should be, and the embeddings (float32 bytes) of those that can be filled."""
+
+    expected: Sequence[Expected]
+    found: Mapping[str, bytes]
+
+
 class Refiller:
     """Fills collections anew, a page at a time. Blocking; nobody may write to them meanwhile.
 
@@ -63,7 +72,7 @@ class Refiller:
         self._model = model
         self._clock = clock
 
-    def fill(self, collection: Collection) -> Iterator[Filled]:
+    def fill(self, collection: Collection) -> Generator[Filled]:
         """Fill a collection whose index holds none of its slots, or some of them.
 
         Args:
@@ -78,24 +87,34 @@ class Refiller:
         """
         filled = Filled()
         slots = projection.walk(self._database, collection.name)
-        while page := list(islice(slots, PAGE)):
-            self._page(collection, page, filled)
-            failpoint.reached("refill.part")
-            yield filled
+        # Chroma and the tables read the next page while Chroma writes this one.
+        with ThreadPoolExecutor(1, "refill-read") as ahead:
+            coming = ahead.submit(self._read, collection, slots)
+            while (page := coming.result()).expected:
+                coming = ahead.submit(self._read, collection, slots)
+                self._write(collection, page, filled)
+                failpoint.reached("refill.part")
+                yield filled
 
-    def _page(self, collection: Collection, page: Sequence[Expected], filled: Filled) -> None:
-        held = {record.id: _digest(record.metadata) for record in _there(collection, page)}
+    def _read(self, collection: Collection, slots: Iterator[Expected]) -> _Page:
+        """The next page, and the vectors of what its slots hold; an empty one at the end."""
+        page = list(islice(slots, PAGE))
+        records = collection.get([expected.slot for expected in page]) if page else []
+        held = {record.id: _digest(record.metadata) for record in records}
         wanted = {expected.slot: _wanted(expected, held) for expected in page}
         with self._cache.read() as connection:
             known = vectors.get(
                 connection, self._model, [digest for digest in wanted.values() if digest]
             )
-        found = {slot: known[digest] for slot, digest in wanted.items() if digest in known}
+        return _Page(page, {slot: known[key] for slot, key in wanted.items() if key in known})
+
+    def _write(self, collection: Collection, page: _Page, filled: Filled) -> None:
+        found = page.found
         if found:
             collection.refill(
                 list(found), np.stack([np.frombuffer(data, "<f4") for data in found.values()])
             )
-        rest = [expected for expected in page if expected.slot not in found]
+        rest = [expected for expected in page.expected if expected.slot not in found]
         lost = [expected for expected in rest if expected.status is ChunkStatus.LIVE]
         self._take_up(lost)
         filled.slots += len(found)
@@ -111,10 +130,6 @@ class Refiller:
             leaving = work.tombstones(connection, ids)
             staying = [document for document in ids if document not in leaving]
             changes.mark_changed(connection, staying, now=self._clock(), forced=True)
-
-
-def _there(collection: Collection, page: Sequence[Expected]) -> list[Record]:
-    return collection.get([expected.slot for expected in page])
 
 
 def _wanted(expected: Expected, held: Mapping[str, bytes | None]) -> bytes | None:

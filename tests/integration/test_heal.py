@@ -78,6 +78,7 @@ def impatient(model: str) -> dict[str, str]:
         "INGESTD_STORE__ATTEMPTS": "2",
         "INGESTD_STORE__PROBE_TIMEOUT_S": "5",
         "INGESTD_LIMITS__FREE_BYTES": "0",
+        "INGESTD_WATCH__CANARY_S": "2",
         "INGESTD_CONFIG": "",
         "XDG_CONFIG_HOME": "/nonexistent",
     }
@@ -189,6 +190,16 @@ def test_a_start_on_broken_files(place: Path, name: str, mode: str) -> None:
     assert "store_refilled" in done.stderr
     assert contents(place / "state") == expected
     assert flags(place) == []
+
+
+def test_a_server_that_hangs_for_readers_only(daemon: Daemon, place: Path) -> None:
+    """Nothing is written, so nobody here waits for it: it is found out and replaced anyway."""
+    process, expected = server(daemon), held(daemon.collection())
+    process.suspend()
+    eventually(lambda: daemon.events("store_replaced"), 60)
+    healed(daemon, expected)
+    assert server(daemon).pid != process.pid
+    assert not daemon.events("paused")
 
 
 def test_a_server_that_hangs(daemon: Daemon, place: Path) -> None:

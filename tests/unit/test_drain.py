@@ -117,6 +117,22 @@ def test_an_undisturbed_drain_heals_first(bench: Bench) -> None:
     assert bench.runs() == []
 
 
+def test_the_store_is_looked_after_while_nobody_writes(bench: Bench) -> None:
+    """It is asked when it is idle, and not beside a drain; a failure is told, and ends nothing."""
+    asyncio.run(bench.drain.look_after())
+    assert bench.healer.checked == 1
+    bench.healer.error = StoreError("no answer")
+    asyncio.run(bench.drain.look_after())
+    assert bench.healer.checked == 2
+
+    async def beside_a_drain() -> None:
+        async with bench.job.lock:
+            await bench.drain.look_after()
+
+    asyncio.run(beside_a_drain())
+    assert bench.healer.checked == 2
+
+
 @pytest.mark.parametrize(
     ("error", "told", "code"),
     [
