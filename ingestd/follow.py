@@ -189,6 +189,7 @@ class Follower:
         async with self._one_at_a_time:
             if self._stopped or seen not in (None, self._renewed):
                 return
+            self._watchers.distrust()
             self._renewed += 1
             if lost:
                 self.lost += 1

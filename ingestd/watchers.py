@@ -102,6 +102,10 @@ class Watchers:
             _tell_short("the kernel allows no more watches", short)
         return modes
 
+    def distrust(self) -> None:
+        """Listen no more to what the watchers tell of losses: they are about to be replaced."""
+        self._current = None
+
     def disarm(self) -> None:
         """Take the watches away."""
         observer, self._observer = self._observer, None

@@ -278,9 +278,9 @@ def indexed(docs: Path, state: Path) -> Path:
     return state
 
 
-def once(docs: Path, state: Path) -> subprocess.CompletedProcess[str]:
+def once(docs: Path, state: Path, *options: str | Path) -> subprocess.CompletedProcess[str]:
     """A single pass."""
-    return ingestd("run", docs, "--once", "--json", "--state-dir", state)
+    return ingestd("run", docs, "--once", "--json", "--state-dir", state, *options)
 
 
 def test_a_damaged_state_table_is_refused_with_its_cure(docs: Path, indexed: Path) -> None:
@@ -391,7 +391,9 @@ def test_a_disk_that_is_full_to_the_last_byte_loses_nothing(docs: Path, tmp_path
             total = DOCUMENTS + 300
             eventually(lambda: daemon.states() == {"indexed": total}, 120)
             eventually(lambda: paths(daemon_client(daemon)) == names(docs))
-        done = once(docs, disk / "state")
+        config = tmp_path / "config.toml"
+        config.write_text("[limits]\nfree_bytes = 0\n")
+        done = once(docs, disk / "state", "--config", config)
         assert done.returncode == 0, done.stderr
         assert f'"unchanged": {total}' in done.stdout
 
