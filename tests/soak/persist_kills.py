@@ -34,6 +34,8 @@ from daemon import Daemon, eventually
 FILES = ["header.bin", "data_level0.bin", "length.bin", "link_lists.bin", "index_metadata.pickle"]
 SECTIONS = 20
 WORDS = [f"word{number}" for number in range(5_000)]
+TOPICS, VOCABULARY, COMMON = 200, 40, 6
+"""Texts have topics, as real ones have: vectors without any structure are the slowest to index."""
 EDITED = 80
 """Documents that change before each kill: with all their sections, more than one save's worth."""
 PATIENCE_S = 600.0
@@ -42,11 +44,13 @@ PATIENCE_S = 600.0
 def write(folder: Path, number: int, edition: int) -> None:
     """Write a document of twenty sections of some 300 characters."""
     chosen = random.Random(f"{number}-{edition}")
-    sections = [
-        f"## Section {place}\n\nDocument {number}, edition {edition}: "
-        f"{' '.join(chosen.choices(WORDS, k=30))}.\n"
-        for place in range(SECTIONS)
-    ]
+    topic = random.Random(number % TOPICS).sample(WORDS, VOCABULARY)
+    sections = []
+    for place in range(SECTIONS):
+        words = chosen.choices(topic, k=30 - COMMON) + chosen.choices(WORDS, k=COMMON)
+        sections.append(
+            f"## Section {place}\n\nDocument {number}, edition {edition}: {' '.join(words)}.\n"
+        )
     path = folder / f"{number // 500}" / f"{number}.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(sections), encoding="utf-8")
