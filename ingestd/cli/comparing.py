@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ingestd.errors import ConfigError, NotFoundError
 
 from . import table
+from .stores import LOCK_WAIT_S
 
 if TYPE_CHECKING:
     from ingestd.check.checker import Checker
@@ -97,8 +98,8 @@ def opened(
         reader = _reader(settings, spec)
         if owner is not None:
             _check_same_pipeline(database, reader)
-        broken = {} if owner is not None else _broken(settings, location)
-        opening = nullcontext() if broken else stores.opened(patient, location)
+        torn = {} if owner is not None else broken(settings, location)
+        opening = nullcontext() if torn else stores.opened(patient, location)
         with opening as store, _cache(location) as cache:
             parts = Parts(
                 database,
@@ -106,7 +107,7 @@ def opened(
                 lambda name: store.existing(name, spec) if store else None,
                 spec.fingerprint,
                 reader,
-                broken,
+                torn,
             )
             checker = Checker(
                 parts,
@@ -148,16 +149,22 @@ def _check_same_pipeline(database: Database, reader: Reader) -> None:
             )
 
 
-def _broken(settings: Settings, location: Location) -> dict[str, str]:
-    """Which collections Chroma must not be let open, and why: it might never answer."""
+def broken(
+    settings: Settings, location: Location, *, wait_s: float = LOCK_WAIT_S
+) -> dict[str, str]:
+    """Which collections Chroma must not be let open, and why: it might never answer.
+
+    Args:
+        settings: the configuration; nothing is looked at where Chroma's files are not ours.
+        location: where things lie.
+        wait_s: how long to wait for another process that has the files.
+    """
     if settings.store.mode == "remote" or not location.chroma_dir.is_dir():
         return {}
     from ingestd.embed.chroma.health import probe
     from ingestd.instance import lock_chroma
 
-    from .stores import LOCK_WAIT_S
-
-    with lock_chroma(location, wait_s=LOCK_WAIT_S):
+    with lock_chroma(location, wait_s=wait_s):
         found = probe(location.chroma_dir).findings
     return {one.collection: one.reason for one in found if one.reason}
 

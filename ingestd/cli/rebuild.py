@@ -48,21 +48,13 @@ def rebuild(
     the files again. Needs the daemon stopped; a running one mends a broken index by itself.
     """
     from ingestd import logs
-    from ingestd.config import load
-    from ingestd.location import locate
-    from ingestd.roots import configured_as
 
-    location = locate(config=config, state_dir=state_dir)
-    overrides: dict[str, Any] = {"store.mode": store}
-    settings, _ = load(config=config, state_dir=location.state_dir, overrides=overrides)
+    from . import comparing
+
+    settings, location = comparing.configured(config, state_dir, store)
     with table.opened(location) as database:
         _refuse_beside(location)
         names = _chosen(database, collection)
-        if not settings.sources:
-            overrides["sources"] = configured_as(database)
-            settings, location = load(
-                config=config, state_dir=location.state_dir, overrides=overrides
-            )
         logs.configure("debug" if verbose else "error", settings.log.format)
         if dry_run:
             _tell(database, settings, location, names, json=json)
@@ -114,11 +106,14 @@ def _tell(
     database: Database, settings: Settings, location: Location, names: list[str], *, json: bool
 ) -> None:
     """Print what would be done."""
+    from ingestd.embed.chroma.opening import ORPHAN_WAIT_S
     from ingestd.embed.model import configured
     from ingestd.tables import open_state
 
+    from . import comparing
+
     model = configured(settings.model).fingerprint
-    torn = _broken(settings, location)
+    torn = comparing.broken(settings, location, wait_s=ORPHAN_WAIT_S)
     again, cache = open_state(location)
     try:
         for name in names:
@@ -161,17 +156,6 @@ def _count(database: Database, cache: Database, name: str, model: str) -> tuple[
         slots += len(page)
         cached += sum(digest not in absent for digest in page)
     return slots, cached
-
-
-def _broken(settings: Settings, location: Location) -> dict[str, str]:
-    """What the files tell; nothing where they are not ours to look at."""
-    if settings.store.mode == "remote":
-        return {}
-    from ingestd.embed.chroma.health import probe
-    from ingestd.instance import lock_chroma
-
-    with lock_chroma(location):
-        return {f.collection: f.reason for f in probe(location.chroma_dir).findings if f.reason}
 
 
 async def _run(settings: Settings, location: Location, level: str) -> dict[str, Any]:

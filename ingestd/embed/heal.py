@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -12,8 +11,10 @@ from ingestd_state import chunks, collections, failpoint, orphans, projection, r
 from ingestd_state.status import ChunkStatus
 
 from .refill import Filled, Refiller
+from .threads import in_thread
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterable
 
     from ingestd.ports import Collection
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from .chroma.server import ManagedServer
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 TELL_S = 5.0
 """Between two lines in the log about the progress of a refill."""
@@ -75,7 +75,7 @@ class Healer:
             DatabaseError: the state table cannot be read or written.
         """
         self._looked = False
-        await _in_thread(self._look)
+        await in_thread(self._look)
         self._looked = True
 
     async def heal(self, lock: asyncio.Lock) -> int:
@@ -93,11 +93,11 @@ class Healer:
         """
         if not self._looked:  # it was away when it was last looked for
             await self.look()
-        if not await _in_thread(self._flagged):
+        if not await in_thread(self._flagged):
             return 0
         written = 0
         async with lock:
-            for refill in await _in_thread(self._flagged):
+            for refill in await in_thread(self._flagged):
                 written += await self._fill(refill)
         return written
 
@@ -116,12 +116,12 @@ class Healer:
 
     async def _fill(self, refill: Refill) -> int:
         started, told = time.monotonic(), time.monotonic()
-        collection = await _in_thread(lambda: self._opened(refill.name))
-        total = await _in_thread(lambda: projection.count(self._database, refill.name))
+        collection = await in_thread(lambda: self._opened(refill.name))
+        total = await in_thread(lambda: projection.count(self._database, refill.name))
         log.warning("store_refilling", collection=refill.name, slots=total, reason=refill.reason)
         pages, filled = self._refiller.fill(collection), Filled()
         try:
-            while page := await _in_thread(lambda: next(pages, None)):
+            while page := await in_thread(lambda: next(pages, None)):
                 filled = page
                 self.progress(refill.name, filled.done, total)
                 if time.monotonic() - told > TELL_S:
@@ -133,10 +133,10 @@ class Healer:
                     log.warning("left_for_next_start", collection=refill.name, done=filled.done)
                     return filled.slots
         finally:
-            await _in_thread(pages.close)
+            await in_thread(pages.close)
         failpoint.reached("refill.done")
         seconds = time.monotonic() - started
-        await _in_thread(lambda: self._done(refill, filled, seconds))
+        await in_thread(lambda: self._done(refill, filled, seconds))
         return filled.slots
 
     def _done(self, refill: Refill, filled: Filled, seconds: float) -> None:
@@ -197,13 +197,3 @@ class Healer:
                 or chunks.unsettled(connection)
                 or chunks.doomed(connection, 1)
             )
-
-
-async def _in_thread(function: Callable[[], T]) -> T:
-    """Call in a thread; when cancelled, wait for it all the same: the store is closed after."""
-    task = asyncio.ensure_future(asyncio.to_thread(function))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise

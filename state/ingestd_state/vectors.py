@@ -132,11 +132,6 @@ def count(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(vectors)).scalar_one()
 
 
-def prune(connection: Connection, limit_bytes: int) -> int:
-    """Remove the least recently used until the rest fits; returns how many went."""
-    return _prune(connection, limit_bytes, None)
-
-
 def trim(
     connection: Connection, limit_bytes: int, *, model: str, live: Iterable[Sequence[bytes]]
 ) -> Trimmed:
@@ -159,14 +154,18 @@ def trim(
             rows = [{"digest": digest} for digest in page]
             connection.execute(_live.insert().prefix_with("OR IGNORE"), rows)
         used = and_(vectors.c.model == model, vectors.c.digest.in_(select(_live.c.digest)))
-        dead = _prune(connection, limit_bytes, ~used)
-        return Trimmed(dead, _prune(connection, limit_bytes, None))
+        dead = prune(connection, limit_bytes, ~used)
+        return Trimmed(dead, prune(connection, limit_bytes))
     finally:
         _live.drop(connection, checkfirst=True)
 
 
-def _prune(connection: Connection, limit_bytes: int, of: ColumnElement[bool] | None) -> int:
-    """Remove the least recently used of a kind until the rest fits, or none of it is left."""
+def prune(connection: Connection, limit_bytes: int, of: ColumnElement[bool] | None = None) -> int:
+    """Remove the least recently used, of a kind or of all, until the rest fits.
+
+    Returns:
+        How many went. Fewer than needed when nothing of that kind is left.
+    """
     key = (vectors.c.digest, vectors.c.model)
     pruned = 0
     while True:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from ingestd.embed.threads import in_thread
 from ingestd.errors import DiskFullError, IngestdError, StoreError
 from ingestd_state.engine import DatabaseError
 
@@ -22,15 +23,12 @@ from .plan import DEFAULT_DATABASE, DEFAULT_TENANT, ServerPlan
 from .process import STOP_S, end, spawn, wait_ready
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .care import Care
     from .examine import Answers
 
 __all__ = ["ManagedServer", "ServerPlan", "check_port"]
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
@@ -90,7 +88,7 @@ class ManagedServer:
         await end(self._process)
         process = self._process
         if self._care and running and process and process.returncode == 0:
-            await _in_thread(self._care.closed)
+            await in_thread(self._care.closed)
 
     async def check(self) -> None:
         """Look after a server that did not answer: one that hangs, or is broken, is replaced.
@@ -107,7 +105,7 @@ class ManagedServer:
             answers = await self._ask(self._care)
             reason = f"no answer within {self._care.timeout_s:g} s" if answers.at else ""
             # It may hang for reasons of its own: only a fresh start shows that the index does it.
-            await _in_thread(lambda: self._judge(answers, hangs=False))
+            await in_thread(lambda: self._judge(answers, hangs=False))
         except DiskFullError:
             raise
         except StoreError as error:
@@ -138,7 +136,7 @@ class ManagedServer:
         """Start a process, and wait until it gives sound answers; when it does not, end it."""
         check_port(self.plan.host, self.plan.port)
         if self._care:
-            await _in_thread(self._care.before)
+            await in_thread(self._care.before)
         self._process = await spawn(self.plan)
         try:
             await wait_ready(self.plan, self._process)
@@ -163,10 +161,10 @@ class ManagedServer:
         except DiskFullError as error:
             log.warning("store_not_examined", error=error.message)
             return
-        await _in_thread(lambda: self._judge(answers, hangs=True))
+        await in_thread(lambda: self._judge(answers, hangs=True))
 
     async def _ask(self, care: Care) -> Answers:
-        return await _in_thread(lambda: care.ask_server(self._client))
+        return await in_thread(lambda: care.ask_server(self._client))
 
     def _client(self, timeout_s: float) -> Any:
         from .client import BoundedClient  # noqa: PLC0415 - slow to import
@@ -208,13 +206,3 @@ class ManagedServer:
                     known = isinstance(error, IngestdError | DatabaseError)
                     tell = log.error if known else log.exception
                     tell("store_not_restarted", error=str(error), next_try_in_s=wait_s)
-
-
-async def _in_thread(function: Callable[[], T]) -> T:
-    """Call in a thread; when cancelled, wait for it all the same: it may be moving files."""
-    task = asyncio.ensure_future(asyncio.to_thread(function))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
