@@ -184,6 +184,10 @@ class Killed(Daemon):
         lines = [f"{path}: table {known.get(path)}, disk {disk.get(path)}" for path in differ]
         return "; ".join([*sorted(lines), *map(str, moving)])
 
+    def embedded(self) -> int:
+        """Texts that went through the model for the documents that the log tells of."""
+        return sum(event["embedded"] for event in self.events("document_indexed"))
+
     def calm(self) -> float:
         """Wait until all is quiet; returns how many seconds that took.
 
@@ -240,11 +244,13 @@ def kill_daemon(
                 tree.work(chance.uniform(0.0, 3.0))
                 daemon.kill()
                 score.kills += 1
-            restarted = time.monotonic()
+            before, lines, restarted = cached(state), daemon.embedded(), time.monotonic()
             daemon.begin()
             tree.work(chance.uniform(0.0, 0.5))
             daemon.calm()
             score.recovery_s.append(time.monotonic() - restarted)
+            new = cached(state) - before
+            score.embedded_again += max(0, daemon.embedded() - lines - new)
             fresh = state.with_name(f"fresh{score.kills}")
             expected = ingest(tree.folder, fresh, zygote)
             found = plain(view(stored(daemon.collection())))
