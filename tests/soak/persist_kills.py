@@ -253,17 +253,21 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the daemon must not outlive us
     place = chosen.keep or Path(tempfile.mkdtemp(prefix="persist-kills-"))
     run = Run(place, chosen.vectors, chosen.model)
-    kills = []
+    kills: list[dict[str, Any]] = []
+    whole = False
     where = [*FILES, "data_level0.bin#20"] if shutil.which("strace") else []
     try:
         run.start()
         for name in where * chosen.rounds + ["random"] * chosen.random:
             kills.append(run.kill(name))
             tell(**kills[-1])
+        whole = True
     finally:
         run.daemon.kill()
-        if not chosen.keep:
+        if whole and not chosen.keep:
             shutil.rmtree(place)
+        else:
+            sys.stderr.write(f"everything is left in {place}\n")
     bad = [kill for kill in kills if kill["lost"] or kill["embedded"]]
     tell(
         kills=len(kills),
