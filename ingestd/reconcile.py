@@ -206,19 +206,27 @@ class Reconciler:
                 if directory not in visited and not _is_below_any(directory, unseen)
             ]
         for directory in gone:
-            with self.database.write() as connection:
-                rows = documents.known_in(connection, source.id, directory)
-                ids = [row.id for row in rows if not path or _is_below(row.path, path)]
-                changes.mark_missing(connection, ids, now=self._clock())
+            while self._miss_some(source, directory, path):
+                pass
         failpoint.reached("reconcile.missing")
         return bool(gone)
+
+    def _miss_some(self, source: WatchedSource, directory: bytes, path: bytes) -> bool:
+        """Mark some documents in a directory that is gone; whether there may be more."""
+        with self.database.write() as connection:
+            ids = documents.present_in(connection, source.id, directory, at=path, limit=BATCH_FILES)
+            changes.mark_missing(connection, ids, now=self._clock())
+        return len(ids) == BATCH_FILES
 
     def _apply(
         self, source: WatchedSource, found: Comparison, findings: Findings, priority: int
     ) -> None:
         findings.seen += found.seen
-        if found:
-            recorded = record(self.database, source, found, now=self._clock(), priority=priority)
+        if not found:
+            return
+        # A single directory may hold any number of files: others write in between.
+        for part in found.parts(BATCH_FILES):
+            recorded = record(self.database, source, part, now=self._clock(), priority=priority)
             findings.new += recorded.new
             findings.changed += recorded.changed
             findings.moved += recorded.moved
@@ -247,11 +255,11 @@ def _unseen(source: WatchedSource, listing: Listing) -> list[bytes]:
 
 def _known(
     connection: Connection, source_id: int, listing: Listing, path: bytes
-) -> Sequence[Row[Any]]:
+) -> Iterable[Row[Any]]:
     """The rows to compare a listing with: of one file, when the scan was for one file."""
     if not _is_below(listing.directory, path):
         return documents.known_at(connection, source_id, path)
-    return documents.known_in(connection, source_id, listing.directory)
+    return documents.stream_in(connection, source_id, listing.directory)
 
 
 def _batches(listings: Iterable[Listing]) -> Iterator[list[Listing]]:

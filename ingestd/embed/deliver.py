@@ -1,20 +1,68 @@
-"""Hands a batch to the writer, collection by collection: what is new, what leaves, what moved."""
+"""Hands a batch to the writer, collection by collection: what is new, what leaves, what moved.
+
+What is long is told from what is not: that is written in many steps, with others in between.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .prepare import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ingestd.ports import Source
     from ingestd_state.documents import Document
 
     from .prepare import Prepared
     from .write import Writer
+
+
+@dataclass(slots=True, eq=False)
+class Long:
+    """A long document in hand.
+
+    Attributes:
+        document: as it was taken in hand; None for what is only cleared away.
+        steps: see `LongWriter`.
+        entry: as it was read; None for a tombstone.
+    """
+
+    document: Document | None
+    steps: Iterator[Prepared | None]
+    entry: Prepared | None = None
+
+    @property
+    def spool_bytes(self) -> int:
+        """Bytes on disk that it takes meanwhile."""
+        return self.entry.spool.size_bytes if self.entry and self.entry.spool else 0
+
+    def close(self) -> None:
+        """Give back what it takes."""
+        if self.entry and self.entry.spool:
+            self.entry.spool.close()
+
+
+def long_entry(writer: Writer, entry: Prepared) -> Long | None:
+    """A document as read, ready to be taken step by step; None for one that is not long."""
+    if entry.outcome is Outcome.CONTENT and entry.spool is not None:
+        return Long(entry.document, writer.long.write(entry, entry.spool), entry)
+    if entry.document.chunk_count > writer.long_chunks:
+        if _leaves(entry):
+            return Long(entry.document, writer.long.leave(entry.document), entry)
+        if _needs_labels(entry):
+            return Long(entry.document, writer.long.relabel(entry), entry)
+    return None
+
+
+def long_tombstone(writer: Writer, tombstone: Document) -> Long | None:
+    """The same for one that is to be deleted."""
+    if tombstone.chunk_count <= writer.long_chunks:
+        return None
+    return Long(tombstone, writer.long.leave(tombstone))
 
 
 def deliver(
@@ -40,7 +88,7 @@ def deliver(
     labelled = _by_collection(e for e in ready if _needs_labels(e))
     leaving: dict[str, list[Document]] = defaultdict(list)
     for entry in ready:
-        if entry.outcome is Outcome.SKIPPED and entry.document.chunk_count:
+        if _leaves(entry):
             leaving[entry.source.collection].append(entry.document)
     for tombstone in tombstones:
         leaving[sources[tombstone.source_id].collection].append(tombstone)
@@ -55,6 +103,11 @@ def _by_collection(entries: Iterable[Prepared]) -> dict[str, list[Prepared]]:
     for entry in entries:
         found[entry.source.collection].append(entry)
     return found
+
+
+def _leaves(entry: Prepared) -> bool:
+    """Whether a file that had text has none now."""
+    return entry.outcome is Outcome.SKIPPED and entry.document.chunk_count > 0
 
 
 def _needs_labels(entry: Prepared) -> bool:

@@ -1,8 +1,9 @@
 """The embed job: takes due documents in hand and carries them into the collections.
 
-All writing to Chroma happens here, under one asyncio lock. Each stage has one long-lived thread
-of its own: reading, encoding, storing. After each batch every reference to texts and embeddings
-is dropped.
+All writing to Chroma happens here, under one asyncio lock, which others get between two batches.
+Each stage has one long-lived thread of its own: reading, encoding, storing. After each batch every
+reference to texts and embeddings is dropped. A long document is taken step by step, and what is due
+meanwhile is dealt with between two steps.
 
 What hinders the job is raised as it is; whoever drains decides how long to wait. One document that
 breaks the store must not pass for a store that is away: see `EmbedJob._one_by_one`.
@@ -13,20 +14,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import structlog
 
 from ingestd.errors import DiskFullError, DocumentError, ModelMismatchError, StoreError
-from ingestd_state import failpoint, work
+from ingestd_state import work
 from ingestd_state.engine import DatabaseError
 from ingestd_state.status import DocumentStatus
 
 from .chroma.calls import RefusedError
-from .deliver import deliver
+from .claim import Claimer
+from .deliver import deliver, long_entry, long_tombstone
+from .longs import Longs
 from .prepare import Outcome, Prepared
+from .reading.parts import StoppedError
+from .stages import Stages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,12 +47,13 @@ if TYPE_CHECKING:
     from .write import Writer
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 OTHER_DIMENSION = "expecting embedding with dimension"
 """What Chroma says of a collection that somebody else filled with other vectors."""
 PATIENCE = 3
 """After so many failures in a row the documents of a batch are tried one by one."""
+SPOOLS = 2
+"""Nothing more is taken up while so many long documents lie in spools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,13 @@ class Parts:
 
 
 class EmbedJob:
-    """Drains the queue of due documents."""
+    """Drains the queue of due documents.
+
+    Attributes:
+        lock: held by the one who writes to the collections.
+        gone: paths that were gone when they were to be read, by source.
+        longs: the long documents in hand.
+    """
 
     def __init__(self, parts: Parts, sources: Mapping[int, Source]) -> None:
         self.lock = asyncio.Lock()
@@ -77,14 +88,19 @@ class EmbedJob:
         self._abandoned = False
         self._unsettled = True
         self._failures = 0
-        self._files = ThreadPoolExecutor(1, "read")
-        self._encode = ThreadPoolExecutor(1, "encode")
-        self._store = ThreadPoolExecutor(1, "store")
+        self._claimer = Claimer(parts.database, parts.limits, list(sources), parts.clock)
+        self._stages = Stages()
+        self.longs = Longs(parts, self._stages, _mistaken)
 
     def stop(self) -> None:
-        """Finish the documents in hand that are ready, and take up no more."""
+        """Finish the documents in hand that are ready, and take up no more.
+
+        A long one is left where it is; the next start goes on with it.
+        """
         self._stopping = True
+        self._parts.preparer.stop()
         self._parts.texts.stop()
+        self._parts.writer.stop()
 
     def abandon(self) -> None:
         """Do not wait for what is in hand: the next start settles it."""
@@ -92,13 +108,12 @@ class EmbedJob:
 
     def close(self) -> None:
         """End the threads, when they are done with what they have in hand."""
-        for executor in (self._files, self._encode, self._store):
-            executor.shutdown(wait=not self._abandoned, cancel_futures=True)
+        self._stages.close(wait=not self._abandoned)
 
     async def settle(self) -> None:
         """Give back what an earlier process had in hand; the first drain settles the rest."""
         async with self.lock:
-            given_back = await self._on(self._files, self._parts.recorder.recover)
+            given_back = await self._stages.files(self._parts.recorder.recover)
             if given_back:
                 log.info("recovered", documents=given_back)
 
@@ -116,46 +131,65 @@ class EmbedJob:
         """
         if self._stopping:
             return 0
-        async with self.lock:
-            started, before = time.monotonic(), self._parts.totals.done
-            await self._tidy()
+        started, before = time.monotonic(), self._parts.totals.done
+        try:
+            async with self.lock:
+                await self._tidy()
             while not self._stopping:
-                batch = await self._on(self._files, lambda: self._claim(ready))
-                if not batch:
-                    break
-                await self._guarded(batch)
-            done = self._parts.totals.done - before
-            if done:
-                seconds = time.monotonic() - started
-                await self._on(self._files, lambda: self._parts.recorder.drained(done, seconds))
-            return done
+                async with self.lock:  # anew each time, so that others get it
+                    if not await self._turn(ready):
+                        break
+        finally:
+            await self._end_longs()
+        done = self._parts.totals.done - before
+        if done:
+            seconds = time.monotonic() - started
+            await self._stages.files(lambda: self._parts.recorder.drained(done, seconds))
+        return done
+
+    async def _turn(self, ready: Callable[[], None]) -> bool:
+        """Deal with one batch, and take one step with a long document; whether there was any."""
+        batch = await self._stages.files(lambda: self._claim(ready))
+        if not batch and not self.longs:
+            return False
+        await self._guarded(batch)
+        return True
 
     async def _tidy(self) -> None:
         """Delete what a check found, and settle what the last attempt left when it broke off."""
         if not self._unsettled:
-            await self._on(self._store, self._parts.writer.delete_orphans)
+            await self._stages.store(self._parts.writer.delete_orphans)
             return
         # As after a crash: where it broke off does not matter.
-        await self._on(self._files, self._parts.recorder.recover)
-        await self._on(self._store, self._parts.writer.settle)
+        await self._stages.files(self._parts.recorder.recover)
+        await self._stages.store(self._parts.writer.settle)
         self._unsettled = False
 
+    async def _end_longs(self) -> None:
+        """Give back the long documents in hand, unless nobody waits for that any more."""
+        if not self._abandoned:
+            await self.longs.put_down()
+
     async def _guarded(self, batch: list[Document]) -> None:
-        """Deal with a batch; whatever happens, nothing stays in hand."""
+        """Deal with a batch, and a step of what is long; after a failure nothing is in hand."""
         self._unsettled = True
+        written = self._parts.totals.chunks["upserted"]
         try:
-            if self._failures < PATIENCE:
+            if self._failures < PATIENCE or not batch:
                 await self._process(batch)
+                await self.longs.step()
             else:
                 await self._one_by_one(batch)
         except Exception as error:
             if isinstance(error, StoreError) and not isinstance(error, DiskFullError):
                 self._failures += 1
             with contextlib.suppress(DatabaseError):
-                await self._on(self._files, lambda: self._release(batch))
+                await self._stages.files(lambda: self._release(batch))
             raise
         self._unsettled = False
-        self._failures = 0
+        # Only what was written says that the store takes it.
+        if not self.longs or self._parts.totals.chunks["upserted"] > written:
+            self._failures = 0
 
     async def _one_by_one(self, batch: list[Document]) -> None:
         """Find the document that breaks the store: it fails, and the next one is written.
@@ -167,12 +201,15 @@ class EmbedJob:
         suspect: tuple[Document, StoreError] | None = None
         for document in batch[first:] + batch[:first]:
             if self._stopping:
-                await self._on(self._files, lambda: self._release(batch))
+                await self._stages.files(lambda: self._release(batch))
                 return
             written = self._parts.totals.chunks["upserted"]
             try:
                 await self._process([document])
+                while self.longs and not self._stopping:
+                    await self.longs.step()
             except StoreError as error:
+                await self.longs.drop()
                 if suspect or isinstance(error, DiskFullError):
                     raise
                 suspect = document, error
@@ -188,66 +225,73 @@ class EmbedJob:
         if document.status is DocumentStatus.DELETED:
             raise error
         log.warning("document_breaks_store", document=document.id, error=error.message)
-        await self._on(self._store, self._parts.writer.settle)
+        await self._stages.store(self._parts.writer.settle)
         await self._refused([Prepared(document, self._sources[document.source_id])], error)
 
     async def _process(self, batch: list[Document]) -> None:
         tombstones = [entry for entry in batch if entry.status is DocumentStatus.DELETED]
         alive = [entry for entry in batch if entry.status is not DocumentStatus.DELETED]
-        prepared = await self._on(self._files, lambda: self._prepare(alive))
+        prepared = await self._stages.files(lambda: self._prepare(alive))
         rest = alive[len(prepared) :]
         if rest:
-            await self._on(self._files, lambda: self._release(rest))
+            await self._stages.files(lambda: self._release(rest))
         for entry in prepared:
             if entry.outcome is Outcome.GONE:
                 self.gone.setdefault(entry.source.id, []).append(entry.document.path)
+        prepared, tombstones = self._short_ones(prepared, tombstones)
         contents = [entry for entry in prepared if entry.outcome is Outcome.CONTENT]
         with self._parts.totals.stage("embed"):
-            unready = await self._on(self._encode, lambda: self._parts.texts.embed(contents))
+            unready = await self._stages.encode(lambda: self._parts.texts.embed(contents))
         if unready:
             documents = [entry.document for entry in unready]
-            await self._on(self._files, lambda: self._release(documents))
+            await self._stages.files(lambda: self._release(documents))
         ready = [entry for entry in prepared if entry not in unready]
         with self._parts.totals.stage("store"):
             await self._write(ready, tombstones)
 
+    def _short_ones(
+        self, prepared: list[Prepared], tombstones: list[Document]
+    ) -> tuple[list[Prepared], list[Document]]:
+        """A batch without what is long: that is in hand from now on, until it is dealt with."""
+        writer = self._parts.writer
+        entries = [(entry, long_entry(writer, entry)) for entry in prepared]
+        leaving = [(entry, long_tombstone(writer, entry)) for entry in tombstones]
+        self.longs.add([long for _, long in (*leaving, *entries) if long])
+        return (
+            [entry for entry, long in entries if not long],
+            [entry for entry, long in leaving if not long],
+        )
+
     def _claim(self, ready: Callable[[], None]) -> list[Document]:
-        now, ids = self._parts.clock(), list(self._sources)
-        database = self._parts.database
-        with database.read() as connection:
-            if not work.is_due(connection, now, ids):
-                return []
-        ready()
-        with database.write() as connection:
-            limits = self._parts.limits
-            claimed = work.claim(
-                connection,
-                now,
-                ids,
-                limit=limits.batch_documents,
-                limit_bytes=limits.batch_bytes,
-            )
-        failpoint.reached("claim.committed")
-        return claimed
+        held = self.longs.beside
+        if held is None:
+            return self._claimer.claim(ready)
+        # Where the store may be broken, who breaks it is found the sooner, the fewer there are.
+        wanted = self._failures == 0 and self.longs.spools < SPOOLS
+        return self._claimer.claim_beside(ready, held, wanted=wanted)
 
     def _prepare(self, documents: Sequence[Document]) -> list[Prepared]:
-        """Read documents; when a stop is asked for, the rest of the batch waits."""
+        """Read documents; after a long one, and when a stop is asked for, the rest waits."""
         prepared: list[Prepared] = []
         with self._parts.totals.stage("extract"):
             for document in documents:
                 if self._stopping:
                     break
                 source = self._sources[document.source_id]
-                prepared.append(self._parts.preparer.prepare(document, source))
+                try:
+                    prepared.append(self._parts.preparer.prepare(document, source))
+                except StoppedError:
+                    break
+                if prepared[-1].spool is not None:
+                    break  # one spool at a time
         return prepared
 
     async def _write(self, ready: list[Prepared], tombstones: list[Document]) -> None:
         """Write what is ready; when Chroma refuses the batch, find out which document it is."""
         try:
-            await self._on(self._store, lambda: self._deliver(ready, tombstones))
+            await self._stages.store(lambda: self._deliver(ready, tombstones))
         except RefusedError as error:
-            if OTHER_DIMENSION in error.message:
-                raise ModelMismatchError(error.message) from error  # no document is to blame
+            _mistaken(error)
             if len(ready) + len(tombstones) <= 1:
                 await self._refused(ready, error)
                 return
@@ -260,7 +304,7 @@ class EmbedJob:
         if not ready:
             raise StoreError(error.message, hint=error.hint)
         failed = [entry.failed(DocumentError(error.message)) for entry in ready]
-        await self._on(self._files, lambda: self._parts.recorder.record(failed))
+        await self._stages.files(lambda: self._parts.recorder.record(failed))
 
     def _deliver(self, ready: Sequence[Prepared], tombstones: Sequence[Document]) -> None:
         deliver(self._parts.writer, self._sources, ready, tombstones)
@@ -271,6 +315,8 @@ class EmbedJob:
         with self._parts.database.write() as connection:
             work.release(connection, [entry.id for entry in documents])
 
-    @staticmethod
-    async def _on(executor: ThreadPoolExecutor, function: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(executor, function)
+
+def _mistaken(error: RefusedError) -> None:
+    """Raise where a refusal is no document's fault."""
+    if OTHER_DIMENSION in error.message:
+        raise ModelMismatchError(error.message) from error

@@ -10,9 +10,9 @@ import structlog
 from ingestd_state import changes, chunks, failpoint, runs, work
 from ingestd_state.status import DocumentStatus
 
+from .indexed import fingerprint_columns, recheck_at
 from .metadata import text_of
 from .prepare import Outcome
-from .write import fingerprint_columns, recheck_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -182,14 +182,15 @@ class Recorder:
         where = {"source": entry.source.name, "path": text_of(entry.document.path)}
         seconds = round(time.monotonic() - entry.started, 3)
         if entry.outcome is Outcome.CONTENT:
-            self._totals.chunks["reused"] += len(entry.chunks) - entry.embedded
+            total = entry.chunk_total
+            self._totals.chunks["reused"] += total - entry.embedded
             log.info(
                 "document_indexed",
                 **where,
-                chunks=len(entry.chunks),
+                chunks=total,
                 embedded=entry.embedded,
-                reused=len(entry.chunks) - entry.embedded,
-                deleted=max(0, entry.document.chunk_count - len(entry.chunks)),
+                reused=total - entry.embedded,
+                deleted=max(0, entry.document.chunk_count - total),
                 seconds=seconds,
             )
         elif entry.outcome is Outcome.SKIPPED:

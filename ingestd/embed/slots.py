@@ -57,14 +57,16 @@ class Assignment:
     borrows: bool = False
 
     def rows(self) -> list[Slot]:
-        """The rows of the state table between plan and live."""
-        return [
-            *(_row(self.document_id, slot, chunk, ChunkStatus.LIVE) for slot, chunk in self.keep),
-            *(
-                _row(self.document_id, slot, chunk, ChunkStatus.PLANNED)
-                for slot, chunk in self.write
-            ),
-        ]
+        """The rows of the state table between plan and live.
+
+        Also those whose slots keep their texts are planned: until the plan is carried out, nobody
+        can say which labels a slot has.
+        """
+        return [_row(self.document_id, slot, chunk) for slot, chunk in (*self.keep, *self.write)]
+
+    def slots(self) -> list[str]:
+        """The slots that are planned."""
+        return [slot for slot, _ in (*self.keep, *self.write)]
 
 
 def assign(wanted: Iterable[Wanted]) -> tuple[list[Assignment], list[Slot]]:
@@ -95,6 +97,37 @@ def assign(wanted: Iterable[Wanted]) -> tuple[list[Assignment], list[Slot]]:
     return assignments, [_doomed(slot) for slot in pool]
 
 
+def assign_page(
+    document_id: str,
+    next_slot: int,
+    places: Iterable[tuple[Chunk, str | None]],
+    leaving: Iterable[str],
+    *,
+    rewrite: bool = False,
+) -> Assignment:
+    """Give each chunk of a page of a long document a slot.
+
+    Args:
+        document_id: the document.
+        next_slot: the number of its next fresh slot.
+        places: its chunks, each with the slot that holds its text already.
+        leaving: slots of the document that may be taken over, in order.
+        rewrite: write every chunk, also one whose slot holds it already.
+    """
+    assignment = Assignment(document_id, next_slot)
+    free = iter(leaving)
+    for chunk, holding in places:
+        if holding is not None and not rewrite:
+            assignment.keep.append((holding, chunk))
+            continue
+        slot = holding or next(free, None)
+        if slot is None:
+            slot = f"{document_id}-{assignment.next_slot}"
+            assignment.next_slot += 1
+        assignment.write.append((slot, chunk))
+    return assignment
+
+
 def _within(document: Wanted) -> tuple[Assignment, list[Chunk], list[Slot]]:
     """Match a document's chunks with its own slots; returns what is left of both."""
     assignment = Assignment(document.document_id, document.next_slot)
@@ -119,8 +152,16 @@ def _within(document: Wanted) -> tuple[Assignment, list[Chunk], list[Slot]]:
     return assignment, list(arriving), list(leaving)
 
 
-def _row(document_id: str, slot: str, chunk: Chunk, status: ChunkStatus) -> Slot:
-    return Slot(slot, document_id, chunk.ordinal, chunk.start, chunk.end, chunk.digest, status)
+def _row(document_id: str, slot: str, chunk: Chunk) -> Slot:
+    return Slot(
+        slot,
+        document_id,
+        chunk.ordinal,
+        chunk.start,
+        chunk.end,
+        chunk.digest,
+        ChunkStatus.PLANNED,
+    )
 
 
 def _doomed(slot: Slot) -> Slot:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import count
 from typing import TYPE_CHECKING
 
 from ingestd_state import chunks, failpoint, orphans, work
@@ -10,7 +11,7 @@ from ingestd_state import chunks, failpoint, orphans, work
 from .withdraw import withdraw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ingestd.ports import Collection
     from ingestd_state.engine import Database
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 BATCH = 250
 """Slots deleted between two looks at the table."""
+AT_STOP = 4
+"""So many batches are deleted when a stop is asked for; the next start deletes the rest."""
 
 
 class Sweeper:
@@ -30,6 +33,11 @@ class Sweeper:
         self._database = database
         self._collection = collection
         self._totals = totals
+        self._stopping = False
+
+    def stop(self) -> None:
+        """End early with what the next start does as well; from any thread."""
+        self._stopping = True
 
     def settle(self) -> None:
         """Settle what an attempt left that broke off: take its plan back, delete what has to go.
@@ -49,19 +57,35 @@ class Sweeper:
         for name, ids in _by_collection(unsettled).items():
             withdraw(self._database, self._collection(name), ids)
 
-    def delete_doomed(self, tombstones: Sequence[str] = ()) -> None:
-        """Delete every doomed slot, and forget its row; then forget the tombstones."""
+    def delete_doomed(self) -> None:
+        """Delete every doomed slot, and forget its row."""
+        for number, _ in enumerate(self.deletions(), 1):
+            if self._stopping and number >= AT_STOP:
+                return
+
+    def deletions(self) -> Iterator[None]:
+        """Delete every doomed slot, and forget its row; yields after each batch."""
         while True:
             with self._database.read() as connection:
                 doomed = chunks.doomed(connection, BATCH)
             if not doomed:
-                break
+                return
             for name, slots in _by_collection(doomed).items():
-                self._collection(name).delete(slots)
+                self.delete(name, slots)
+            yield
+
+    def delete(self, name: str, slots: Sequence[str]) -> None:
+        """Delete doomed slots of a collection, and forget their rows."""
+        for start in range(0, len(slots), BATCH):
+            part = slots[start : start + BATCH]
+            self._collection(name).delete(part)
             failpoint.reached("doomed.deleted")
             with self._database.write() as connection:
-                chunks.forget(connection, [slot for slot, _ in doomed])
-            self._totals.chunks["deleted"] += len(doomed)
+                chunks.forget(connection, part)
+            self._totals.chunks["deleted"] += len(part)
+
+    def forget(self, tombstones: Sequence[str]) -> None:
+        """Forget tombstones whose slots are deleted."""
         if tombstones:
             failpoint.reached("doomed.forgotten")
             with self._database.write() as connection:
@@ -69,7 +93,9 @@ class Sweeper:
 
     def delete_orphans(self) -> None:
         """Delete the slots that a check found without an owner, unless they have one by now."""
-        while True:
+        for number in count():
+            if self._stopping and number >= AT_STOP:
+                return
             with self._database.read() as connection:
                 due = _by_collection(orphans.due(connection, BATCH))
                 ownerless = {

@@ -8,7 +8,6 @@ lies in each slot.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from ingestd_state import chunks, failpoint, orphans
@@ -28,9 +27,13 @@ PAGE = 250
 def withdraw(database: Database, collection: Collection, ids: Sequence[str]) -> None:
     """Make the rows of documents say what the collection holds.
 
-    A slot that holds a chunk of one of these documents is live, under the document that the chunk
-    says it is of. A slot that is not in the collection loses its row. A slot with a chunk of any
-    other document is an orphan: who lent it is written, or gone.
+    Of their slots, those that are live hold what the table says. Of the others, a slot that holds
+    a chunk of one of these documents is live, under the document that the chunk says it is of. A
+    slot that is not in the collection loses its row. A slot with a chunk of any other document is
+    an orphan: who lent it is written, or gone.
+
+    No more is in memory than was in one plan: a document that is written in pages has no more in
+    motion than a page.
 
     Args:
         database: the state table.
@@ -42,15 +45,13 @@ def withdraw(database: Database, collection: Collection, ids: Sequence[str]) -> 
         DatabaseError: the table cannot be written; nothing is changed.
     """
     with database.read() as connection:
-        found = chunks.of_documents(connection, ids)
-    slots = [slot.slot for document_id in ids for slot in found[document_id]]
+        slots = [slot.slot for slot in chunks.in_motion(connection, ids)]
     live, ownerless = _sorted(collection, slots, set(ids))
-    counts = Counter(slot.document_id for slot in live)
     with database.write() as connection:
         chunks.remove(connection, slots)
         chunks.plan(connection, live)
         for document_id in ids:
-            chunks.withdraw(connection, document_id, holds=counts[document_id])
+            chunks.withdraw(connection, document_id)
         orphans.add(connection, collection.name, ownerless)
         failpoint.reached("withdraw.begun")
     failpoint.reached("withdraw.committed")

@@ -7,24 +7,24 @@
 4. Delete the doomed slots from the collection. 5. Forget their rows.
 
 Each step may be repeated. A reader never misses a document: its old slots hold the old text until
-the upsert swaps it for the new.
+the upsert swaps it for the new. A document with many chunks is written in pages: see `long`.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, TypeVar
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ingestd.errors import StoreError
-from ingestd_state import chunks, failpoint, vectors, work
+from ingestd_state import chunks, failpoint, work
 from ingestd_state.status import DocumentStatus
 
 from .chroma.calls import RefusedError
-from .metadata import labels, of_chunk
-from .prepare import NOWHERE, RACY_S
+from .indexed import finish
+from .long import LongWriter
+from .metadata import labels
+from .place import Placer, batches
 from .slots import Assignment, Wanted, assign
+from .spool import SIZES, Sizes
 from .sweep import Sweeper
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from ingestd.ports import Chunk, Collection, Metadata
+    from ingestd.ports import Collection, Metadata
     from ingestd_state.chunks import Slot
     from ingestd_state.documents import Document
     from ingestd_state.engine import Database
@@ -40,17 +40,20 @@ if TYPE_CHECKING:
     from .prepare import Prepared
     from .totals import Totals
 
-    Placed = tuple[Prepared, str, Chunk]
-    """A chunk of a document, and the slot that it goes into."""
+    Group = tuple[list[Prepared], list[Document]]
+    """Documents that are written, and documents that leave, in one plan."""
 
-T = TypeVar("T")
-
-BATCH = 250
-"""Slots in flight between the vectors cache and the collection."""
+PLAN_ROWS = 10_000
+"""Slots in one plan, unless a single document has more."""
 
 
 class Writer:
-    """Carries a batch into the collections. Blocking: call it in the store's thread."""
+    """Carries a batch into the collections. Blocking: call it in the store's thread.
+
+    Attributes:
+        long: writes the documents that have too many chunks for one plan.
+        long_chunks: how many that is.
+    """
 
     def __init__(
         self,
@@ -62,15 +65,28 @@ class Writer:
         pipeline: str,
         totals: Totals,
         clock: Callable[[], float],
+        sizes: Sizes = SIZES,
     ) -> None:
         self._database = database
-        self._cache = cache
         self._collection = collection
-        self._model = model
         self._pipeline = pipeline
-        self._totals = totals
         self._clock = clock
         self._sweeper = Sweeper(database, collection, totals)
+        self._placer = Placer(cache, model=model, pipeline=pipeline, totals=totals, clock=clock)
+        self.long_chunks = sizes.long_chunks
+        self.long = LongWriter(
+            database,
+            collection,
+            self._placer,
+            self._sweeper,
+            pipeline=pipeline,
+            clock=clock,
+            page=sizes.page,
+        )
+
+    def stop(self) -> None:
+        """End early with what can as well be done at the next start; from any thread."""
+        self._sweeper.stop()
 
     def write(self, contents: Sequence[Prepared], leaving: Sequence[Document], name: str) -> None:
         """Write the documents of one collection.
@@ -86,39 +102,14 @@ class Writer:
             StoreError: the collection could not be written; a repeat converges.
             DatabaseError: the state table could not be written; the same.
         """
-        collection = self._collection(name)
-        assignments = self._plan(contents, leaving)
-        by_id = {assignment.document_id: assignment for assignment in assignments}
-        # Those who take over another's slots come last: he is written by then.
-        contents = sorted(contents, key=lambda entry: by_id[entry.document.id].borrows)
-        now = self._clock()
-        try:
-            self._upsert(
-                collection, [(e, *c) for e in contents for c in by_id[e.document.id].write]
-            )
-            self._relabel_kept(
-                collection, [(e, *c) for e in contents for c in by_id[e.document.id].keep]
-            )
-        except RefusedError:
-            self._sweeper.withdraw()
-            raise
-        self._make_live(contents, now)
-        self._sweeper.delete_doomed([document.id for document in leaving])
+        for group in _groups(contents, leaving):
+            self._write(*group, name)
 
     def relabel(self, same: Sequence[Prepared], name: str) -> None:
         """Write the labels of documents that were moved or touched, and nothing else."""
-        with self._database.read() as connection:
-            slots = chunks.of_documents(connection, [prepared.document.id for prepared in same])
         collection = self._collection(name)
-        written = [
-            (slot.slot, labels(entry.source, entry.document.path, entry.fingerprint.mtime_ns))
-            for entry in same
-            for slot in slots[entry.document.id]
-        ]
-        for part in _parts(written):
-            collection.relabel([slot for slot, _ in part], [values for _, values in part])
-            failpoint.reached("labels.part")
-        self._totals.chunks["relabelled"] += len(written)
+        for part in batches(chain.from_iterable(map(self._labels, same))):
+            self._placer.label(collection, part)
         failpoint.reached("labels.done")
 
     def settle(self) -> None:
@@ -129,7 +120,37 @@ class Writer:
         """Delete what a check found without an owner: see `Sweeper.delete_orphans`."""
         self._sweeper.delete_orphans()
 
-    def _plan(self, contents: Sequence[Prepared], leaving: Sequence[Document]) -> list[Assignment]:
+    def _write(self, contents: Sequence[Prepared], leaving: Sequence[Document], name: str) -> None:
+        collection = self._collection(name)
+        assignments, doomed = self._plan(contents, leaving)
+        by_id = {assignment.document_id: assignment for assignment in assignments}
+        # Those who take over another's slots come last: he is written by then.
+        contents = sorted(contents, key=lambda entry: by_id[entry.document.id].borrows)
+        now = self._clock()
+        try:
+            self._placer.upsert(
+                collection, ((e, *c) for e in contents for c in by_id[e.document.id].write)
+            )
+            self._placer.keep(
+                collection, ((e, *c) for e in contents for c in by_id[e.document.id].keep)
+            )
+        except RefusedError:
+            self._sweeper.withdraw()
+            raise
+        self._make_live(contents, assignments, now)
+        self._sweeper.delete(name, doomed)
+        self._sweeper.forget([document.id for document in leaving])
+
+    def _labels(self, entry: Prepared) -> Iterator[tuple[str, Metadata]]:
+        values = labels(entry.source, entry.document.path, entry.fingerprint.mtime_ns)
+        for page in chunks.walk(self._database, entry.document.id):
+            for slot in page:
+                yield slot.slot, values
+
+    def _plan(
+        self, contents: Sequence[Prepared], leaving: Sequence[Document]
+    ) -> tuple[list[Assignment], list[str]]:
+        """Give every chunk a slot; returns that, and the slots that nobody takes over."""
         ids = [prepared.document.id for prepared in contents]
         with self._database.write() as connection:
             leaving = _still_leaving(connection, leaving)
@@ -149,79 +170,19 @@ class Writer:
             chunks.plan(connection, doomed)
             failpoint.reached("plan.begun")
         failpoint.reached("plan.committed")
-        return assignments
+        return assignments, [slot.slot for slot in doomed]
 
-    def _upsert(self, collection: Collection, placed: Sequence[Placed]) -> None:
-        now = self._clock()
-        for part in _parts(placed):
-            found = self._embeddings([chunk.digest for _, _, chunk in part])
-            collection.upsert(
-                [slot for _, slot, _ in part],
-                np.stack([found[chunk.digest] for _, _, chunk in part]),
-                [chunk.text for _, _, chunk in part],
-                [self._metadata(prepared, chunk, now) for prepared, _, chunk in part],
-            )
-            self._totals.chunks["upserted"] += len(part)
-            failpoint.reached("upsert.part")
-        failpoint.reached("upsert.done")
-
-    def _relabel_kept(self, collection: Collection, placed: Sequence[Placed]) -> None:
-        now = self._clock()
-        for part in _parts(placed):
-            collection.relabel(
-                [slot for _, slot, _ in part],
-                [self._metadata(prepared, chunk, now) for prepared, _, chunk in part],
-            )
-            self._totals.chunks["relabelled"] += len(part)
-            failpoint.reached("relabel.part")
-
-    def _embeddings(
-        self, digests: Sequence[bytes]
-    ) -> dict[bytes, np.ndarray[tuple[int], np.dtype[np.float32]]]:
-        with self._cache.read() as connection:
-            found = vectors.get(connection, self._model, digests)
-        if any(digest not in found for digest in digests):
-            raise StoreError(
-                "embeddings left the vectors cache before they were written",
-                hint="They are made again; raise limits.vectors_bytes if this repeats.",
-            )
-        return {digest: np.frombuffer(data, dtype="<f4") for digest, data in found.items()}
-
-    def _metadata(self, prepared: Prepared, chunk: Chunk, now: float) -> Metadata:
-        return of_chunk(prepared, chunk, pipeline=self._pipeline, now=now)
-
-    def _make_live(self, contents: Sequence[Prepared], now: float) -> None:
+    def _make_live(
+        self, contents: Sequence[Prepared], assignments: Sequence[Assignment], now: float
+    ) -> None:
         if not contents:
             return
         with self._database.write() as connection:
-            chunks.make_live(connection, [prepared.document.id for prepared in contents])
+            chunks.make_live(connection, [slot for entry in assignments for slot in entry.slots()])
             for prepared in contents:
-                work.finish(
-                    connection,
-                    prepared.document.id,
-                    DocumentStatus.INDEXED,
-                    learned={
-                        **fingerprint_columns(prepared),
-                        "digest": prepared.digest,
-                        "pipeline": self._pipeline,
-                        "mime": prepared.mime,
-                        "chunk_count": len(prepared.chunks),
-                        "indexed_at": now,
-                    },
-                    recheck_at=recheck_at(prepared, now),
-                )
+                finish(connection, prepared, pipeline=self._pipeline, now=now)
             failpoint.reached("live.begun")
         failpoint.reached("live.committed")
-
-
-def fingerprint_columns(prepared: Prepared) -> dict[str, int]:
-    """The fingerprint as the state table takes it; nothing for a file that could not be opened."""
-    return {} if prepared.fingerprint == NOWHERE else asdict(prepared.fingerprint)
-
-
-def recheck_at(prepared: Prepared, now: float) -> float | None:
-    """When a file that was too fresh to trust its times is looked at again."""
-    return now + RACY_S if prepared.recheck else None
 
 
 def _still_leaving(connection: Connection, leaving: Sequence[Document]) -> list[Document]:
@@ -255,6 +216,21 @@ def _wanted(
         yield Wanted(document.id, fresh[document.id], (), slots[document.id])
 
 
-def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(values), BATCH):
-        yield values[start : start + BATCH]
+def _groups(contents: Sequence[Prepared], leaving: Sequence[Document]) -> Iterator[Group]:
+    """Cut a batch so that no plan is too large; who arrives and who leaves stay side by side."""
+    group: Group = ([], [])
+    rows = 0
+    for arriving, going in zip_longest(contents, leaving):
+        more = going.chunk_count if going else 0
+        if arriving:
+            more += len(arriving.chunks) + arriving.document.chunk_count
+        if rows and rows + more > PLAN_ROWS:
+            yield group
+            group, rows = ([], []), 0
+        if arriving:
+            group[0].append(arriving)
+        if going:
+            group[1].append(going)
+        rows += more
+    if group[0] or group[1]:
+        yield group

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 INTERACTIVE = 10
 """Priority of a change that a person just made; a backfill has 0."""
+ID_LENGTH = 16
+"""Characters of a document id."""
 
 
 def directory_of(path: bytes) -> bytes:
@@ -48,7 +50,7 @@ def _free_id(connection: Connection, source_name: str, path: bytes) -> str:
 def first_id(source_name: str, path: bytes, attempt: int = 0) -> str:
     """The document id that a path is given when nobody has it; others at further attempts."""
     seed = b"\0".join((source_name.encode(), path, str(attempt).encode()))
-    return hashlib.sha256(seed).hexdigest()[:16]
+    return hashlib.sha256(seed).hexdigest()[:ID_LENGTH]
 
 
 def _is_taken(connection: Connection, candidate: str) -> bool:

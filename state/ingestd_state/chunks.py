@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, tuple_, update
 
-from .parts import parts
+from .parts import VARIABLES, parts
 from .schema import chunks, documents, sources
 from .status import ChunkStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, Row
+
+    from .engine import Database
 
 PAGE = 1_000
 
@@ -33,24 +35,67 @@ class Slot:
 
 
 def of_documents(connection: Connection, ids: Sequence[str]) -> dict[str, list[Slot]]:
-    """The slots of each document, in order of their ordinals."""
+    """The slots of each document, in order of their ordinals; all of them are in memory."""
     found: dict[str, list[Slot]] = {document_id: [] for document_id in ids}
-    rows = connection.execute(
-        select(chunks)
-        .where(chunks.c.document_id.in_(ids))
-        .order_by(chunks.c.ordinal, chunks.c.slot)
-    )
-    for row in rows:
-        slot = Slot(
-            row.slot,
-            row.document_id,
-            row.ordinal,
-            row.start,
-            row.end,
-            row.digest,
-            ChunkStatus(row.status),
+    for part in parts(ids):
+        rows = connection.execute(
+            select(chunks)
+            .where(chunks.c.document_id.in_(part))
+            .order_by(chunks.c.ordinal, chunks.c.slot)
         )
-        found[slot.document_id].append(slot)
+        for row in rows:
+            found[row.document_id].append(_slot(row))
+    return found
+
+
+def walk(database: Database, document_id: str, *, page: int = PAGE) -> Iterator[list[Slot]]:
+    """The slots of a document in order of their ordinals, a page at a time.
+
+    No transaction stays open between two pages: the rows of pages that were read may be changed,
+    as long as those that follow stay what they are.
+    """
+    last: tuple[int, str] = (-1, "")
+    while True:
+        with database.read() as connection:
+            rows = connection.execute(
+                select(chunks)
+                .where(
+                    chunks.c.document_id == document_id,
+                    # The first part is for the index; SQLite does not find it in the second.
+                    chunks.c.ordinal >= last[0],
+                    tuple_(chunks.c.ordinal, chunks.c.slot) > last,
+                )
+                .order_by(chunks.c.ordinal, chunks.c.slot)
+                .limit(page)
+            ).all()
+        if rows:
+            yield [_slot(row) for row in rows]
+        if len(rows) < page:
+            return
+        last = (rows[-1].ordinal, rows[-1].slot)
+
+
+def _slot(row: Row[Any]) -> Slot:
+    return Slot(
+        row.slot,
+        row.document_id,
+        row.ordinal,
+        row.start,
+        row.end,
+        row.digest,
+        ChunkStatus(row.status),
+    )
+
+
+def in_motion(connection: Connection, ids: Sequence[str]) -> list[Slot]:
+    """The slots of these documents that are planned or doomed."""
+    moving = [ChunkStatus.PLANNED.value, ChunkStatus.DOOMED.value]
+    found: list[Slot] = []
+    for part in parts(ids):
+        rows = connection.execute(
+            select(chunks).where(chunks.c.document_id.in_(part), chunks.c.status.in_(moving))
+        )
+        found += [_slot(row) for row in rows]
     return found
 
 
@@ -77,10 +122,13 @@ def plan(connection: Connection, slots: Sequence[Slot]) -> None:
 
 def next_slots(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
     """The number that the next fresh slot of each document gets."""
-    rows = connection.execute(
-        select(documents.c.id, documents.c.next_slot).where(documents.c.id.in_(ids))
-    )
-    return {row.id: row.next_slot for row in rows}
+    found: dict[str, int] = {}
+    for part in parts(ids):
+        rows = connection.execute(
+            select(documents.c.id, documents.c.next_slot).where(documents.c.id.in_(part))
+        )
+        found.update((row.id, row.next_slot) for row in rows)
+    return found
 
 
 def begin(connection: Connection, document_id: str, *, next_slot: int, holds: int) -> None:
@@ -102,13 +150,22 @@ def begin(connection: Connection, document_id: str, *, next_slot: int, holds: in
     connection.execute(update(documents).where(documents.c.id == document_id).values(**values))
 
 
-def make_live(connection: Connection, ids: Sequence[str]) -> None:
-    """The planned slots of these documents are in the collection now."""
-    connection.execute(
-        update(chunks)
-        .where(chunks.c.document_id.in_(ids), chunks.c.status == ChunkStatus.PLANNED.value)
-        .values(status=ChunkStatus.LIVE.value)
-    )
+def make_live(connection: Connection, slots: Sequence[str]) -> None:
+    """These of the planned slots are in the collection now, as planned."""
+    for part in parts(slots):
+        connection.execute(
+            update(chunks)
+            .where(chunks.c.slot.in_(part), chunks.c.status == ChunkStatus.PLANNED.value)
+            .values(status=ChunkStatus.LIVE.value)
+        )
+
+
+def doom(connection: Connection, slots: Sequence[str]) -> None:
+    """Nobody takes these over: they are to be deleted."""
+    for part in parts(slots):
+        connection.execute(
+            update(chunks).where(chunks.c.slot.in_(part)).values(status=ChunkStatus.DOOMED.value)
+        )
 
 
 def doomed(connection: Connection, limit: int) -> list[tuple[str, str]]:
@@ -117,21 +174,16 @@ def doomed(connection: Connection, limit: int) -> list[tuple[str, str]]:
     Those of a document that is not wholly written yet are left out: they hold what is left of its
     old version, which stays searchable until the new one is in.
     """
-    other = chunks.alias()
-    unwritten = (
-        select(other.c.slot)
-        .where(
-            other.c.document_id == chunks.c.document_id,
-            other.c.status == ChunkStatus.PLANNED.value,
-        )
-        .exists()
-    )
+    # Planned rows are few, doomed ones may be a million: nothing is sorted, or asked for each.
+    unwritten = select(chunks.c.document_id).where(chunks.c.status == ChunkStatus.PLANNED.value)
     rows = connection.execute(
         select(chunks.c.slot, sources.c.collection)
         .join(documents, documents.c.id == chunks.c.document_id)
         .join(sources, sources.c.id == documents.c.source_id)
-        .where(chunks.c.status == ChunkStatus.DOOMED.value, ~unwritten)
-        .order_by(chunks.c.slot)
+        .where(
+            chunks.c.status == ChunkStatus.DOOMED.value,
+            chunks.c.document_id.not_in(unwritten),
+        )
         .limit(limit)
     )
     return [(row.slot, row.collection) for row in rows]
@@ -174,22 +226,46 @@ def remove(connection: Connection, slots: Sequence[str]) -> None:
         connection.execute(delete(chunks).where(chunks.c.slot.in_(part)))
 
 
-def withdraw(connection: Connection, document_id: str, *, holds: int) -> None:
+def held(connection: Connection, document_id: str) -> int:
+    """How many slots a document has."""
+    return connection.execute(
+        select(func.count()).where(chunks.c.document_id == document_id)
+    ).scalar_one()
+
+
+def withdraw(connection: Connection, document_id: str) -> None:
     """Remember what a document has after its plan was taken back.
 
     Args:
         connection: a write transaction, in which its rows are as they shall be.
         document_id: the document.
-        holds: how many slots it has.
     """
-    # So that the next attempt takes the slots that this one would have taken.
-    own = connection.execute(select(chunks.c.slot).where(of_origin(document_id))).scalars()
-    following = max((int(slot.rpartition("-")[2]) + 1 for slot in own), default=0)
+    used = next_slots(connection, [document_id]).get(document_id, 0)
     connection.execute(
         update(documents)
         .where(documents.c.id == document_id)
-        .values(chunk_count=holds, digest=None, next_slot=following)
+        .values(
+            chunk_count=held(connection, document_id),
+            digest=None,
+            # So that the next attempt takes the slots that this one would have taken.
+            next_slot=_following(connection, document_id, used),
+        )
     )
+
+
+def _following(connection: Connection, document_id: str, used: int) -> int:
+    """The number after that of the last slot made for a document, of so many, that is there."""
+    for end in range(used, 0, -VARIABLES):
+        numbers = range(max(0, end - VARIABLES), end)
+        there = connection.execute(
+            select(chunks.c.slot).where(
+                chunks.c.slot.in_([f"{document_id}-{number}" for number in numbers])
+            )
+        ).scalars()
+        following = max((int(slot.rpartition("-")[2]) + 1 for slot in there), default=0)
+        if following:
+            return following
+    return 0
 
 
 def of_origin(document_id: str) -> ColumnElement[bool]:

@@ -13,7 +13,7 @@ from .status import DocumentStatus
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import ColumnElement, Connection, Row, Select
 
 PAGE = 1_000
 STREAMED = {"yield_per": PAGE}
@@ -141,10 +141,51 @@ def by_path(
 
 
 def known_in(connection: Connection, source_id: int, directory: bytes) -> Sequence[Row[Any]]:
-    """The documents right in this directory, as rows of the columns that a scan compares."""
-    return connection.execute(
-        select(*KNOWN).where(documents.c.source_id == source_id, documents.c.directory == directory)
-    ).all()
+    """The documents right in this directory by path, as rows of the columns a scan compares."""
+    return connection.execute(_known_in(source_id, directory)).all()
+
+
+def stream_in(connection: Connection, source_id: int, directory: bytes) -> Iterator[Row[Any]]:
+    """The same, one after the other: a directory may hold any number of them."""
+    yield from connection.execute(_known_in(source_id, directory), execution_options=STREAMED)
+
+
+def _known_in(source_id: int, directory: bytes) -> Select[Any]:
+    return (
+        select(*KNOWN)
+        .where(documents.c.source_id == source_id, documents.c.directory == directory)
+        # Not the bare column: by its index, all of the source would be read for each directory.
+        .order_by(func.coalesce(documents.c.path, documents.c.path))
+    )
+
+
+def present_in(
+    connection: Connection, source_id: int, directory: bytes, *, at: bytes, limit: int
+) -> Sequence[str]:
+    """Ids of documents right in this directory that are not known to be gone; some of them.
+
+    Args:
+        connection: a transaction.
+        source_id: their source.
+        directory: where they are.
+        at: only those at this path or below it; empty for all.
+        limit: the most.
+    """
+    return (
+        connection.execute(
+            select(documents.c.id)
+            .where(
+                documents.c.source_id == source_id,
+                documents.c.directory == directory,
+                below(at),
+                documents.c.missing_since.is_(None),
+                documents.c.status != DocumentStatus.DELETED.value,
+            )
+            .limit(limit)
+        )
+        .scalars()
+        .all()
+    )
 
 
 def known_at(connection: Connection, source_id: int, path: bytes) -> Sequence[Row[Any]]:

@@ -30,6 +30,13 @@ POINTS: dict[str, str] = {
     "live.committed": "the documents are indexed, slots that nobody took over are still there",
     "doomed.deleted": "slots are deleted from the collection, their rows are still there",
     "doomed.forgotten": "the rows are gone, the tombstone is still there",
+    "long.matched": "the slots of a long document are matched with its chunks, in its spool",
+    "long.planned": "a page of a long document is planned, and not in the collection",
+    "long.upserted": "a page is in the collection, and still planned",
+    "long.live": "a page is live, the next one is not planned",
+    "long.doomed": "some of the slots that no page took over are doomed, others seem live",
+    "long.finished": "a long document is indexed, slots that no page took over are still there",
+    "long.leaving": "some slots of a long document that leaves are doomed, others are live",
     "labels.part": "a moved document has some of its new labels",
     "labels.done": "a moved document has its new labels, and is still in hand",
     "outcome.begun": "outcomes are written, and not committed",
@@ -49,6 +56,13 @@ POINTS: dict[str, str] = {
     "refill.set_aside": "the broken index is out of the way",
     "refill.part": "some slots have their vectors again",
     "refill.done": "all slots have their vectors, and the flag still stands",
+    "compact.part": "some slots are in an index that is built beside the one in use",
+    "compact.built": "the new indexes are built, and nothing is exchanged",
+    "compact.squeezed": "the new database is there as well, and nothing is exchanged",
+    "compact.closed": "nobody has Chroma open, and nothing is exchanged",
+    "compact.index": "a new index is in place, the old database is",
+    "compact.exchanged": "new indexes and database are in place, and nobody has them open",
+    "compact.serving": "Chroma is open again, and the old files are still there",
 }
 """Every place, and what is true there."""
 

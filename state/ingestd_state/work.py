@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import and_, case, delete, func, or_, select, update
 
 from .documents import COLUMNS, Document, document
 from .parts import parts
@@ -35,6 +36,19 @@ def _due(now: float, source_ids: Sequence[int]) -> ColumnElement[bool]:
         documents.c.missing_since.is_(None), documents.c.status == DocumentStatus.DELETED.value
     )
     return and_(documents.c.source_id.in_(source_ids), due, there)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is in hand already while more is claimed.
+
+    Attributes:
+        in_hand: ids of documents, which may have changed since.
+        most_chunks: documents that had more are large.
+    """
+
+    in_hand: Sequence[str]
+    most_chunks: int
 
 
 def recover(connection: Connection) -> int:
@@ -85,6 +99,7 @@ def claim(
     *,
     limit: int,
     limit_bytes: int,
+    beside: Beside | None = None,
 ) -> list[Document]:
     """Take the most urgent documents in hand; tombstones come along as they are.
 
@@ -94,25 +109,40 @@ def claim(
         source_ids: the sources that this process serves.
         limit: the most documents.
         limit_bytes: the most bytes of files together; a larger file comes alone.
+        beside: what is in hand already; then nothing large is taken.
 
     Returns:
         Documents with status ``working``, or ``deleted`` for tombstones.
     """
     rows = connection.execute(
         select(*COLUMNS)
-        .where(_due(now, source_ids))
+        .where(_due(now, source_ids), *_small(limit_bytes, beside))
         .order_by(documents.c.priority.desc(), documents.c.changed_at, documents.c.id)
         .limit(limit)
     ).all()
     taken = list(_within(limit_bytes, (document(row) for row in rows)))
     ids = [entry.id for entry in taken if entry.status is not DocumentStatus.DELETED]
-    if ids:
+    for part in parts(ids):
         connection.execute(
             update(documents)
-            .where(documents.c.id.in_(ids))
+            .where(documents.c.id.in_(part))
             .values(status=DocumentStatus.WORKING.value, retry_at=None, recheck_at=None)
         )
     return taken
+
+
+def _small(limit_bytes: int, beside: Beside | None) -> list[ColumnElement[bool]]:
+    if beside is None:
+        return []
+    size = case(
+        (documents.c.status == DocumentStatus.DELETED.value, 0),
+        else_=func.coalesce(documents.c.size, 0),
+    )
+    return [
+        documents.c.chunk_count <= beside.most_chunks,
+        size <= limit_bytes,
+        documents.c.id.not_in(beside.in_hand),
+    ]
 
 
 def _within(limit_bytes: int, found: Iterable[Document]) -> Iterator[Document]:
@@ -162,8 +192,7 @@ def finish(
     Returns:
         Whether the status was written.
     """
-    if learned:
-        connection.execute(update(documents).where(documents.c.id == document_id).values(**learned))
+    learn(connection, document_id, learned)
     done = connection.execute(
         update(documents)
         .where(documents.c.id == document_id, documents.c.status == DocumentStatus.WORKING.value)
@@ -172,42 +201,60 @@ def finish(
     return done.rowcount == 1
 
 
+def learn(connection: Connection, document_id: str, values: dict[str, Any]) -> None:
+    """Write what is true of a document, whatever its status."""
+    if values:
+        connection.execute(update(documents).where(documents.c.id == document_id).values(**values))
+
+
+def note(connection: Connection, document_id: str, remark: str) -> None:
+    """Say how far a document is that is in hand; it is over with the attempt."""
+    connection.execute(
+        update(documents)
+        .where(documents.c.id == document_id, documents.c.status == DocumentStatus.WORKING.value)
+        .values(reason=remark)
+    )
+
+
 def release(connection: Connection, ids: Sequence[str], *, retry_at: float | None = None) -> None:
     """Give documents back unfinished; tombstones keep their state and wait for ``retry_at``."""
-    if not ids:
-        return
-    connection.execute(
-        update(documents)
-        .where(documents.c.id.in_(ids), documents.c.status == DocumentStatus.WORKING.value)
-        .values(status=DocumentStatus.PENDING.value, retry_at=retry_at)
-    )
-    connection.execute(
-        update(documents)
-        .where(documents.c.id.in_(ids), documents.c.status == DocumentStatus.DELETED.value)
-        .values(retry_at=retry_at)
-    )
+    for part in parts(ids):
+        connection.execute(
+            update(documents)
+            .where(documents.c.id.in_(part), documents.c.status == DocumentStatus.WORKING.value)
+            .values(status=DocumentStatus.PENDING.value, retry_at=retry_at)
+        )
+        connection.execute(
+            update(documents)
+            .where(documents.c.id.in_(part), documents.c.status == DocumentStatus.DELETED.value)
+            .values(retry_at=retry_at)
+        )
 
 
 def tombstones(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Which of these are tombstones now."""
-    rows = connection.execute(
-        select(documents.c.id).where(
-            documents.c.id.in_(ids), documents.c.status == DocumentStatus.DELETED.value
+    found: set[str] = set()
+    for part in parts(ids):
+        rows = connection.execute(
+            select(documents.c.id).where(
+                documents.c.id.in_(part), documents.c.status == DocumentStatus.DELETED.value
+            )
         )
-    )
-    return {row.id for row in rows}
+        found.update(rows.scalars())
+    return found
 
 
 def forget(connection: Connection, ids: Sequence[str]) -> None:
     """Remove tombstones whose chunks are gone; one that came back to life stays."""
-    if not ids:
-        return
     empty = ~select(chunks.c.slot).where(chunks.c.document_id == documents.c.id).exists()
-    connection.execute(
-        delete(documents).where(
-            documents.c.id.in_(ids), documents.c.status == DocumentStatus.DELETED.value, empty
+    for part in parts(ids):
+        connection.execute(
+            delete(documents).where(
+                documents.c.id.in_(part),
+                documents.c.status == DocumentStatus.DELETED.value,
+                empty,
+            )
         )
-    )
 
 
 def collections_of(connection: Connection) -> list[str]:

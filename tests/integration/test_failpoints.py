@@ -26,6 +26,9 @@ from history import (
     after,
     assert_exact,
     before,
+    collection_of,
+    long_after,
+    long_before,
     rows,
     same_documents,
     stored,
@@ -65,9 +68,26 @@ SCENARIOS: dict[str, tuple[int, ...]] = {
     "reconcile.decided": (1,),
 }
 """At which of its times each point is tried, in the run over the changed folder."""
+LONG_SCENARIOS: dict[str, tuple[int, ...]] = {
+    "long.matched": (1, 3),
+    "long.planned": (1, 6),
+    "long.upserted": (1, 7),
+    "long.live": (1, 8),
+    "long.doomed": (1, 2),
+    "long.finished": (1, 3),
+    "long.leaving": (1, 3),
+    "embed.window": (3,),
+    "upsert.part": (5, 12),
+    "relabel.part": (5,),
+    "doomed.deleted": (2, 3),
+    "labels.part": (2,),
+}
+"""The same for a folder of long documents, which are written in pages."""
+PAGES = (15, 10)
+"""With more chunks than this a document is long there; so many are a page."""
 OF_THEIR_OWN = {
     *("withdraw.begun", "withdraw.committed", "migrate.begun", "migrate.committed", "prune.begun"),
-    *(name for name in POINTS if name.startswith("refill.")),
+    *(name for name in POINTS if name.startswith(("refill.", "compact."))),
 }
 
 
@@ -106,23 +126,39 @@ class Bench:
         return report
 
 
+def prepared(
+    root: Path, zygote: Zygote, was: Callable[[Path], None], becomes: Callable[[Path], None]
+) -> Bench:
+    """A bench; the folder is as it is after the work."""
+    bench = Bench(root / "docs", root / "start", root / "end", {}, zygote)
+    bench.folder.mkdir()
+    was(bench.folder)
+    bench.run(bench.start).report()
+    stray(bench.start)
+    becomes(bench.folder)
+    shutil.copytree(bench.start, bench.end)
+    report = bench.run(bench.end).report()
+    assert report["documents"]["failed"] == 0
+    bench.fresh_texts = report["chunks"]["embedded"]
+    bench.expected = assert_exact(bench.end)
+    return bench
+
+
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """The bench; the folder is as it is after the work."""
+    """The bench."""
     root = tmp_path_factory.mktemp("bench")
     with Zygote(root) as zygote:
-        bench = Bench(root / "docs", root / "start", root / "end", {}, zygote)
-        bench.folder.mkdir()
-        before(bench.folder)
-        bench.run(bench.start).report()
-        stray(bench.start)
-        after(bench.folder)
-        shutil.copytree(bench.start, bench.end)
-        report = bench.run(bench.end).report()
-        assert report["documents"]["failed"] == 0
-        bench.fresh_texts = report["chunks"]["embedded"]
-        bench.expected = assert_exact(bench.end)
-        yield bench
+        yield prepared(root, zygote, before, after)
+
+
+@pytest.fixture(scope="module")
+def long_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A bench of long documents."""
+    root = tmp_path_factory.mktemp("long")
+    with Zygote(root) as zygote:
+        zygote.sizes = PAGES
+        yield prepared(root, zygote, long_before, long_after)
 
 
 @pytest.fixture
@@ -135,7 +171,7 @@ def state(bench: Bench, tmp_path: Path) -> Path:
 
 def test_every_point_has_its_scenario() -> None:
     """A point that is added needs one."""
-    assert set(SCENARIOS) | OF_THEIR_OWN == set(POINTS)
+    assert set(SCENARIOS) | set(LONG_SCENARIOS) | OF_THEIR_OWN == set(POINTS)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +183,38 @@ def test_dying_at_a_point_loses_nothing(bench: Bench, state: Path, point: str, t
     # What a kill does to Chroma's own files is tested elsewhere; to look at them takes a second.
     ended.record(state / "chroma")
     bench.converges(state)
+
+
+@pytest.mark.parametrize(
+    ("point", "time"), [(name, time) for name, times in LONG_SCENARIOS.items() for time in times]
+)
+def test_dying_amid_long_documents_loses_nothing(
+    long_bench: Bench, tmp_path: Path, point: str, time: int
+) -> None:
+    """The same where documents are written in pages; nothing that is in is written again."""
+    state = tmp_path / "state"
+    shutil.copytree(long_bench.start, state)
+    long_bench.dies(state, f"{point}:{time}")
+    ended.record(state / "chroma")
+    cache = sqlite3.connect(state / "vectors.db")
+    (there,) = cache.execute("SELECT count(*) FROM vectors_1").fetchone()
+    cache.close()
+    report = long_bench.converges(state)
+    cache = sqlite3.connect(state / "vectors.db")
+    (then,) = cache.execute("SELECT count(*) FROM vectors_1").fetchone()
+    cache.close()
+    assert report["chunks"]["embedded"] == then - there
+    assert list((state / "spool").iterdir()) == []
+
+
+def test_dying_again_and_again_amid_long_documents(long_bench: Bench, tmp_path: Path) -> None:
+    """Each start gets further than the one before, until everything is in."""
+    state = tmp_path / "state"
+    shutil.copytree(long_bench.start, state)
+    for point in ("long.live:2", "long.upserted", "withdraw.begun", "long.live:9", "long.planned"):
+        long_bench.dies(state, point)
+        ended.record(state / "chroma")
+    assert long_bench.converges(state)["chunks"]["embedded"] < long_bench.fresh_texts
 
 
 @pytest.mark.parametrize("point", ["withdraw.begun", "withdraw.committed"])
@@ -218,6 +286,19 @@ def test_dying_while_a_collection_is_filled_anew(
     bench.dies(state, point)
     report = bench.converges(state)
     assert report["chunks"]["embedded"] == new
+
+
+@pytest.mark.parametrize("point", [name for name in POINTS if name.startswith("compact.")])
+def test_dying_while_chroma_is_compacted(bench: Bench, state: Path, point: str) -> None:
+    """The old files or the new ones serve, what was built is gone, and nothing is embedded."""
+    arguments = ("compact", "--state-dir", state)
+    ended = bench.zygote(*arguments, INGESTD_FAILPOINT=point, **LIMITS)
+    assert ended.code == -signal.SIGKILL, ended.stderr[-2_000:]
+    assert (state / "chroma/compacting").exists()
+    assert collection_of(state) == collection_of(bench.start)
+    report = bench.converges(state)
+    assert report["chunks"]["embedded"] == bench.fresh_texts
+    assert not (state / "chroma/compacting").exists()
 
 
 def test_dying_while_the_cache_is_cut(bench: Bench, state: Path) -> None:

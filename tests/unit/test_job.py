@@ -17,6 +17,7 @@ from ingestd.embed.engines.hashing import HashEmbedder
 from ingestd.embed.job import PATIENCE, EmbedJob, Parts
 from ingestd.embed.outcome import Recorder
 from ingestd.embed.prepare import Preparer
+from ingestd.embed.reading.cut import Cutter
 from ingestd.embed.texts import TextEmbedder
 from ingestd.embed.tokenize import open_tokenizer
 from ingestd.embed.totals import Totals
@@ -94,7 +95,7 @@ class Bench:
             database, cache, lambda _: self.collection, model=MODEL, pipeline="p", **common
         )
         texts = TextEmbedder(cache, lambda: self.model, model=MODEL, **common)
-        preparer = Preparer(chunker, "p", file_bytes=10_000, clock=self.clock)
+        preparer = Preparer(Cutter(chunker), "p", file_bytes=10_000, clock=self.clock)
         parts = Parts(database, preparer, texts, writer, recorder, self.totals, limits, self.clock)
         self.job = EmbedJob(parts, {source.id: source})
 
@@ -305,16 +306,16 @@ def test_a_file_whose_extraction_raises_fails_alone(
 
     A person's retry, or a change of the file, takes it up again.
     """
-    from ingestd.embed import prepare
+    from ingestd.embed.reading import cut
 
-    extract = prepare.extract
+    extract = cut.extract
 
     def hostile(data: bytes, path: bytes) -> Any:
         if b"poison" in data:
             raise RecursionError
         return extract(data, path)
 
-    monkeypatch.setattr(prepare, "extract", hostile)
+    monkeypatch.setattr(cut, "extract", hostile)
     bench.write(**NUMBERS | {"n3": "poison"})
     assert bench.drain() == 10
     assert bench.states() == {"indexed": 9, "failed": 1}

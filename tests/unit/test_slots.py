@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestd.embed.slots import Assignment, Wanted, assign
+from ingestd.embed.slots import Assignment, Wanted, assign, assign_page
 from ingestd.ports import Chunk
 from ingestd_state.chunks import Slot
 from ingestd_state.status import ChunkStatus
@@ -164,14 +164,13 @@ def test_the_same_batch_gives_the_same_slots(batch: list[Wanted]) -> None:
 
 @given(batches())
 def test_rows_say_what_is_known(batch: list[Wanted]) -> None:
-    """Between plan and live, kept slots are live and written ones planned, under their document."""
+    """Between plan and live nobody knows what a slot says: each is planned, under its document."""
     for assignment, wanted in zip(assign(batch)[0], batch, strict=True):
         rows = assignment.rows()
         assert {row.document_id for row in rows} <= {wanted.document_id}
-        assert {row.slot for row in rows if row.status is LIVE} == {s for s, _ in assignment.keep}
-        assert {row.slot for row in rows if row.status is PLANNED} == {
-            s for s, _ in assignment.write
-        }
+        assert {row.status for row in rows} <= {PLANNED}
+        assert [row.slot for row in rows] == assignment.slots()
+        assert {s for s, _ in (*assignment.keep, *assignment.write)} == set(assignment.slots())
         by_ordinal = {row.ordinal: row.digest for row in rows}
         assert by_ordinal == {chunk.ordinal: chunk.digest for chunk in wanted.chunks}
 
@@ -233,3 +232,19 @@ def test_the_same_embedded_text_cut_otherwise_is_written() -> None:
     (assignment,), doomed = assign([Wanted("d", 1, after, before)])
     assert [(slot, chunk.text) for slot, chunk in assignment.write] == [("d-0", "rest")]
     assert (assignment.keep, doomed) == ([], [])
+
+
+def test_a_page_of_a_long_document_keeps_takes_over_and_adds() -> None:
+    """What holds a text keeps it, the others take what leaves, in order, and then fresh slots."""
+    places = list(zip(chunks("abcde"), ("s", None, None, "t", None), strict=True))
+    page = assign_page("d", 7, places, ["x", "y"])
+    assert [(slot, chunk.text) for slot, chunk in page.keep] == [("s", "a"), ("t", "d")]
+    assert [(slot, chunk.text) for slot, chunk in page.write] == [
+        ("x", "b"),
+        ("y", "c"),
+        ("d-7", "e"),
+    ]
+    assert (page.next_slot, page.borrows) == (8, False)
+    again = assign_page("d", 7, places, [], rewrite=True)
+    assert (again.keep, again.next_slot) == ([], 10)
+    assert [slot for slot, _ in again.write] == ["s", "d-7", "d-8", "t", "d-9"]

@@ -89,9 +89,9 @@ def test_begin_forgets_what_is_indexed(connection: Connection) -> None:
 
 
 def test_planned_becomes_live(connection: Connection) -> None:
-    """Only the planned slots of these documents become live."""
+    """Only these slots, and of them only the planned ones."""
     key, other = make(connection, b"a", LIVE, PLANNED, DOOMED), make(connection, b"b", PLANNED)
-    chunks.make_live(connection, [key])
+    chunks.make_live(connection, [f"{key}-{n}" for n in range(1_000)])
     assert states(connection, key) == [LIVE, LIVE, DOOMED]
     assert states(connection, other) == [PLANNED]
     assert chunks.count_live(connection) == 2
@@ -111,7 +111,7 @@ def test_the_doomed_wait_for_their_document(connection: Connection) -> None:
     key = make(connection, b"a", PLANNED, DOOMED)
     assert chunks.doomed(connection, 10) == []
     assert chunks.unsettled(connection) == [(key, "ingestd")]
-    chunks.make_live(connection, [key])
+    chunks.make_live(connection, [f"{key}-0"])
     assert chunks.doomed(connection, 10) == [(f"{key}-1", "ingestd")]
     assert chunks.unsettled(connection) == []
 
@@ -121,3 +121,64 @@ def test_forget_spares_a_slot_that_was_taken_over(connection: Connection) -> Non
     key = make(connection, b"a", DOOMED, PLANNED, LIVE)
     chunks.forget(connection, [f"{key}-{n}" for n in range(1_000)])
     assert states(connection, key) == [PLANNED, LIVE]
+
+
+def test_a_document_is_walked_page_by_page(database: Database) -> None:
+    """In order and each slot once, also where ordinals occur twice, and others change meanwhile."""
+    with database.write() as connection:
+        sources.ensure(connection, "docs", b"/docs", "ingestd", "{}")
+        key, other = make(connection, b"a"), make(connection, b"b", LIVE)
+        rows = [slot(key, number, LIVE) for number in range(10)]
+        twins = [Slot(f"{key}-x{n}", key, 4, 0, 1, b"d" * 32, DOOMED) for n in range(5)]
+        chunks.plan(connection, [*twins, *rows])
+        whole = chunks.of_documents(connection, [key])[key]
+    seen: list[Slot] = []
+    for page in chunks.walk(database, key, page=3):
+        assert len(page) <= 3
+        seen += page
+        with database.write() as connection:
+            chunks.plan(connection, [slot(key, entry.ordinal, PLANNED) for entry in page[:1]])
+            chunks.doom(connection, [f"{other}-0"])
+    assert seen == whole
+    assert [entry.slot for page in chunks.walk(database, other) for entry in page] == [f"{other}-0"]
+    assert list(chunks.walk(database, "nobody")) == []
+
+
+def test_what_is_in_motion_is_planned_or_doomed(connection: Connection) -> None:
+    """Of these documents only; live slots hold what their rows say."""
+    key, other = make(connection, b"a", LIVE, PLANNED, DOOMED), make(connection, b"b", PLANNED)
+    assert {entry.slot for entry in chunks.in_motion(connection, [key])} == {
+        f"{key}-1",
+        f"{key}-2",
+    }
+    assert len(chunks.in_motion(connection, [key, other])) == 3
+    assert chunks.in_motion(connection, []) == []
+
+
+def test_doom_is_for_these_slots(connection: Connection) -> None:
+    """Whatever their status was."""
+    key = make(connection, b"a", LIVE, LIVE, PLANNED, LIVE)
+    chunks.doom(connection, [f"{key}-{n}" for n in (1, 2)])
+    assert states(connection, key) == [LIVE, DOOMED, DOOMED, LIVE]
+    assert chunks.held(connection, key) == 4
+    assert chunks.held(connection, "nobody") == 0
+
+
+@pytest.mark.parametrize(
+    ("there", "used", "following"),
+    [([], 0, 0), ([], 1_300, 0), ([0, 1, 2], 3, 3), ([0, 5], 2_000, 6), ([1_499], 1_500, 1_500)],
+)
+def test_a_plan_that_is_taken_back_frees_its_numbers(
+    connection: Connection, there: list[int], used: int, following: int
+) -> None:
+    """The next fresh slot follows the last that is there, however many were planned after it."""
+    key, taker = make(connection, b"a"), make(connection, b"b")
+    # The last one is in the hands of another document.
+    rows = [slot(key, number, LIVE) for number in there[:-1]]
+    rows += [Slot(f"{key}-{number}", taker, 0, 0, 1, b"d" * 32, LIVE) for number in there[-1:]]
+    chunks.plan(connection, rows)
+    chunks.begin(connection, key, next_slot=used, holds=9)
+    chunks.withdraw(connection, key)
+    found = documents.by_id(connection, key)
+    assert found is not None
+    assert (found.next_slot, found.chunk_count) == (following, len(there[:-1]))

@@ -117,6 +117,28 @@ def test_a_directory_knows_its_own_files_only(database: Database, home: int) -> 
     assert one == {b"a/b/c"}
 
 
+def test_a_directory_is_streamed_by_path(database: Database, home: int) -> None:
+    """The same rows, in the order of their paths as bytes; a stream leaves no trace."""
+    with database.read() as connection:
+        streamed = list(documents.stream_in(connection, home, b""))
+        assert streamed == list(documents.known_in(connection, home, b""))
+        paths = [row.path for row in streamed]
+        assert paths == sorted(paths)
+        assert connection.get_execution_options().get("yield_per") is None
+
+
+def test_who_is_present_in_a_directory(database: Database, home: int) -> None:
+    """So many at a time, and those that are marked as missing are out."""
+    with database.write() as connection:
+        inner = {row.id for row in documents.known_in(connection, home, b"a")}
+        (one,) = documents.known_at(connection, home, b"a/b")
+        assert set(documents.present_in(connection, home, b"a", at=b"", limit=9)) == inner
+        assert len(documents.present_in(connection, home, b"a", at=b"", limit=1)) == 1
+        assert documents.present_in(connection, home, b"a", at=b"a/b", limit=9) == [one.id]
+        changes.mark_missing(connection, [one.id], now=1.0)
+        assert one.id not in documents.present_in(connection, home, b"a", at=b"", limit=9)
+
+
 def test_directories_are_distinct_and_within_a_path(database: Database, home: int) -> None:
     """Each directory that holds documents is named once; below a path, those of its tree."""
     with database.read() as connection:

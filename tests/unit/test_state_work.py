@@ -252,3 +252,51 @@ def test_collections_are_those_of_attached_sources(connection: Connection) -> No
     assert work.collections_of(connection) == ["ingestd", "second"]
     sources.set_status(connection, other, SourceStatus.DETACHED, "")
     assert work.collections_of(connection) == ["ingestd"]
+
+
+def test_beside_long_documents_only_small_ones_are_claimed(connection: Connection) -> None:
+    """Neither large files, nor what had many chunks, nor what is in hand; a tombstone has no size.
+
+    What is in hand may be due again: it changed since.
+    """
+    make(connection, b"small", size=50, chunk_count=9)
+    make(connection, b"large", size=51)
+    make(connection, b"many", size=1, chunk_count=10)
+    make(connection, b"unknown", size=None)
+    held = make(connection, b"held", size=1)
+    make(connection, b"gone", S.DELETED, size=99, chunk_count=9)
+    make(connection, b"long gone", S.DELETED, size=99, chunk_count=10)
+    beside = work.Beside([held], most_chunks=9)
+    taken = work.claim(connection, NOW, [1], limit=99, limit_bytes=50, beside=beside)
+    assert {entry.path for entry in taken} <= {b"small", b"unknown", b"gone"}
+    assert len(taken) >= 2
+    again = work.claim(connection, NOW, [1], limit=99, limit_bytes=50, beside=beside)
+    assert {entry.path for entry in (*taken, *again)} == {b"small", b"unknown", b"gone"}
+
+
+def test_a_remark_is_for_what_is_in_hand(connection: Connection) -> None:
+    """It is over when the attempt ends; what is learned is true in any case."""
+    working, pending = make(connection, b"a", S.WORKING), make(connection, b"b")
+    for key in (working, pending):
+        work.note(connection, key, "half of it")
+        work.learn(connection, key, {"size": 77})
+        work.learn(connection, key, {})
+    assert (read(connection, working).reason, read(connection, pending).reason) == (
+        "half of it",
+        "",
+    )
+    assert (read(connection, working).size, read(connection, pending).size) == (77, 77)
+    work.finish(connection, working, S.INDEXED, learned={})
+    assert read(connection, working).reason == ""
+
+
+def test_many_documents_are_released_and_forgotten(connection: Connection) -> None:
+    """More than fit into one statement's list."""
+    ids = [make(connection, b"%d" % n, S.WORKING) for n in range(600)]
+    dead = [make(connection, b"d%d" % n, S.DELETED) for n in range(600)]
+    work.release(connection, [*ids, *dead], retry_at=NOW + 9)
+    assert {read(connection, key).status for key in (ids[0], ids[-1])} == {S.PENDING}
+    assert work.tombstones(connection, [*ids, *dead]) == set(dead)
+    assert read(connection, dead[-1]).retry_at == NOW + 9
+    work.forget(connection, [*ids, *dead])
+    assert work.tombstones(connection, dead) == set()

@@ -165,7 +165,7 @@ def test_an_attempt_that_broke_off_leaves_no_slot_in_limbo(line: PickyLine) -> N
     with pytest.raises(StoreError):
         line.run()
     with line.database.read() as connection:
-        assert len(chunks.unsettled(connection)) == 1
+        assert len(chunks.unsettled(connection)) == 2
     line.settled()
     write(line, borrower="poison")
     line.run()

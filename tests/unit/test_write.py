@@ -13,12 +13,13 @@ import pytest
 
 from ingestd.config import LimitSettings
 from ingestd.embed import metadata, model
-from ingestd.embed import write as write_module
+from ingestd.embed import place as place_module
 from ingestd.embed.chroma.memory import MemoryCollection
 from ingestd.embed.chunk import Chunker
 from ingestd.embed.engines.hashing import HashEmbedder
 from ingestd.embed.outcome import Recorder
 from ingestd.embed.prepare import Outcome, Prepared, Preparer
+from ingestd.embed.reading.cut import Cutter
 from ingestd.embed.texts import TextEmbedder
 from ingestd.embed.tokenize import open_tokenizer
 from ingestd.embed.totals import Totals
@@ -118,7 +119,7 @@ class Line:
         self.totals = Totals()
         common: dict[str, Any] = {"totals": self.totals, "clock": lambda: NOW}
         chunker = Chunker(open_tokenizer(model.locate("hash")), size=50)
-        self.preparer = Preparer(chunker, pipeline, file_bytes=10_000, clock=lambda: NOW)
+        self.preparer = Preparer(Cutter(chunker), pipeline, file_bytes=10_000, clock=lambda: NOW)
         self.texts = TextEmbedder(cache, lambda: HashEmbedder(16), model=MODEL, **common)
         self.writer = Writer(
             database, cache, lambda _: collection, model=MODEL, pipeline=pipeline, **common
@@ -308,8 +309,8 @@ def test_the_write_order(line: Line) -> None:
     write(line, a="b X")
     line.run()
     assert line.collection.kinds() == ["upsert", "relabel", "delete"]
-    planned = {"1": "live", "0": "planned", "2": "doomed", "3": "doomed"}
-    assert seen == [planned, planned, {**planned, "0": "live"}]
+    planned = {"1": "planned", "0": "planned", "2": "doomed", "3": "doomed"}
+    assert seen == [planned, planned, {**planned, "0": "live", "1": "live"}]
     assert line.words() == {"a.txt": "b X"}
     line.collection.watch = lambda: None
     line.assert_tidy()
@@ -499,7 +500,7 @@ def test_a_new_pipeline_relabels_what_it_cuts_alike(line: Line) -> None:
 
 def test_givers_are_written_before_takers(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """No text of a document goes before its new version is in, whoever wants its slots."""
-    monkeypatch.setattr(write_module, "BATCH", 1)
+    monkeypatch.setattr(place_module, "BATCH", 1)
     takers = {f"t{n}": "t" for n in range(5)}
     givers = {f"g{n}": f"g{n}1 g{n}2 g{n}3 g{n}4" for n in range(5)}
     write(line, **takers, **givers)
@@ -667,8 +668,12 @@ class Trials:
         database = Database(f"sqlite:///{path}")
         with database.write() as connection:
             register(connection, self._line.source)
-        yield Line(database, self._line.cache, self._line.source, Collection())
+        yield self.make(database)
         database.close()
+
+    def make(self, database: Database) -> Line:
+        """A line over the same files."""
+        return Line(database, self._line.cache, self._line.source, Collection())
 
     def expected(self) -> View:
         """What an undisturbed run over the files as they are gives."""
@@ -751,7 +756,7 @@ def test_a_failure_of_any_call_to_the_store_heals(
     crash: bool,
 ) -> None:
     """Done, not done or half done: the end is as if nothing had been, even if files changed."""
-    monkeypatch.setattr(write_module, "BATCH", 3)
+    monkeypatch.setattr(place_module, "BATCH", 3)
 
     def fail(line: Line, number: int) -> bool:
         line.collection.how = how
