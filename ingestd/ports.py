@@ -209,8 +209,13 @@ class Collection(Protocol):
     def count(self) -> int:
         """How many slots are there."""
 
-    def get(self, ids: Sequence[str], *, embeddings: bool = False) -> list[Record]:
-        """These slots, in no particular order; those that are not there are left out."""
+    def get(
+        self, ids: Sequence[str], *, embeddings: bool = False, texts: bool = True
+    ) -> list[Record]:
+        """These slots, in no particular order; those that are not there are left out.
+
+        Without ``texts``, which cost the most, their text is empty.
+        """
 
     def page(self, offset: int, limit: int, *, embeddings: bool = False) -> list[Record]:
         """Slots by place; for checks, in a store that nobody writes to meanwhile."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ingestd.config import Settings
     from ingestd.embed.chroma.store import Store
     from ingestd.embed.model import ModelSpec
+    from ingestd.embed.reading.pool import Pool
     from ingestd.location import Location
     from ingestd.watch.source import WatchedSource
     from ingestd_state.engine import Database
@@ -95,12 +96,12 @@ def opened(
         patient = settings.model_copy(
             update={"store": settings.store.model_copy(update={"attempts": 1})}
         )
-        reader = _reader(settings, spec)
+        reader, pool = _reader(settings, spec)
         if owner is not None:
             _check_same_pipeline(database, reader)
         torn = {} if owner is not None else broken(settings, location)
         opening = nullcontext() if torn else stores.opened(patient, location)
-        with opening as store, _cache(location) as cache:
+        with closing(pool), opening as store, _cache(location) as cache:
             parts = Parts(
                 database,
                 cache,
@@ -179,12 +180,14 @@ def _cache(location: Location) -> AbstractContextManager[Database | None]:
     return closing(Database(location.vectors_url))
 
 
-def _reader(settings: Settings, spec: ModelSpec) -> Reader:
+def _reader(settings: Settings, spec: ModelSpec) -> tuple[Reader, Pool]:
     from ingestd.check.reading import Reader
     from ingestd.embed.prepare import Preparer
-    from ingestd.instance import make_chunker, pipeline_version
+    from ingestd.embed.reading.pool import Pool
+    from ingestd.instance import make_cutting, pipeline_version
 
-    chunker = make_chunker(settings, spec)
-    pipeline = pipeline_version(chunker, spec)
-    preparer = Preparer(chunker, pipeline, file_bytes=settings.limits.file_bytes)
-    return Reader(preparer, pipeline)
+    cutting = make_cutting(settings, spec)
+    pipeline = pipeline_version(cutting, spec)
+    pool = Pool(spec, cutting, settings.extract)
+    preparer = Preparer(pool, pipeline, file_bytes=settings.limits.file_bytes)
+    return Reader(preparer, pipeline), pool

@@ -33,6 +33,8 @@ EXAMPLES: dict[str, Any] = {
     "store.url": "https://chroma.example.org",
     "store.token": "secret",
     "model.threads": 2,
+    "memory.high": "1G",
+    "memory.max": "2G",
     "chunk.tokens": 200,
     "chunk.size": 500,
 }

@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ingestd.embed.cutting import Cutting
 from ingestd.embed.draft import Draft, white_space_before
 from ingestd.embed.pack import pack
 from ingestd.embed.split import MAX_PIECE_CHARS, Splitter, Unit, batches, mark
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
 
     from ingestd.ports import Block, Extracted, Tokenizer
 
-_VERSION = 1
 _SPECIAL_TOKENS = 2
-_MIN_MAX_TOKENS = 16
 _MAX_PREFIX_TOKENS = 48
 _PREFIX_SHARE = 4  # of the longest text, a prefix takes at most one such part
 _PART_CHARS = 60  # what is left of a title where a prefix is too long
@@ -58,25 +57,13 @@ class Chunker:
         overlap: int = 0,
     ) -> None:
         limit = min(max_tokens or tokenizer.max_tokens, tokenizer.max_tokens)
-        if limit < _MIN_MAX_TOKENS:
-            raise ValueError(f"max_tokens must be at least {_MIN_MAX_TOKENS}, not {limit}")
-        if size is None and overlap:
-            raise ValueError("overlap needs a size: chunks cut by structure do not overlap")
-        if size is not None and not 0 <= overlap < size:
-            raise ValueError(f"overlap must be less than size, not {overlap} of {size}")
         self._tokenizer = tokenizer
-        self._limit = limit
-        self._size = size
-        self._overlap = overlap
+        self._cutting = Cutting(limit, size, overlap)
 
     @property
     def version(self) -> str:
         """The settings in words: texts cut under the same version are cut alike."""
-        if self._size is None:
-            return f"structural-{_VERSION} max_tokens={self._limit}"
-        return (
-            f"window-{_VERSION} size={self._size} overlap={self._overlap} max_tokens={self._limit}"
-        )
+        return self._cutting.version
 
     def chunks(self, extracted: Extracted) -> Iterator[Chunk]:
         """Yield the chunks of a document, in reading order.
@@ -84,8 +71,9 @@ class Chunker:
         Each character that is not white space is in exactly one chunk when windows do not
         overlap, and ``extracted.text[chunk.start:chunk.end] == chunk.text``.
         """
-        yield from _Document(self._tokenizer, self._limit, extracted).chunks(
-            self._size, self._overlap
+        cutting = self._cutting
+        yield from _Document(self._tokenizer, cutting.max_tokens, extracted).chunks(
+            cutting.size, cutting.overlap
         )
 
 

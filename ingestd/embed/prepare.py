@@ -1,12 +1,9 @@
-"""From a document that is due to what is to be done with it: read, compare, extract, cut."""
+"""From a document that is due to what is to be done with it: read, compare, have it cut."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import hashlib
 import os
-import stat
 import time
 from dataclasses import dataclass, field
 from enum import Enum
@@ -16,12 +13,18 @@ from ingestd.errors import (
     ChangedWhileReadError,
     DocumentError,
     ExtractionError,
+    IngestdError,
     UnreadableError,
 )
 from ingestd.ports import Fingerprint
+from ingestd_state.engine import DatabaseError
 
-from .extract import SkipDocument, extract
-from .extract.formats import format_of
+from .extract.formats import Kind, format_of
+from .extract.skip import BinaryFileError, NoTextError, SkipDocument
+from .reading.file import digest_of
+from .reading.opening import GoneError, look, open_inside
+from .reading.parts import Batch, Head, StoppedError
+from .spool import LONG_CHARACTERS, LONG_CHUNKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +32,8 @@ if TYPE_CHECKING:
     from ingestd.ports import Chunk, Source
     from ingestd_state.documents import Document
 
-    from .chunk import Chunker
+    from .reading.parts import FileCutter, Part
+    from .spool import Spool
 
 RACY_S = 2.0
 """A file that was written this shortly before it was read may change within the same clock tick
@@ -65,6 +69,8 @@ class Prepared:
     Attributes:
         fingerprint: as of before the read: if the file changed since, the next look sees it.
         digest: SHA-256 of the bytes.
+        chunks: its chunks; empty for a long document, whose chunks are in the spool.
+        spool: the chunks of a long document; whoever takes it over closes it.
         embedded: how many of its chunks went through the model.
         recheck: the file is so fresh that it must be looked at again.
     """
@@ -77,36 +83,76 @@ class Prepared:
     title: str = ""
     mime: str = ""
     chunks: list[Chunk] = field(default_factory=list)
+    spool: Spool | None = None
     reason: str = ""
     error: DocumentError | None = None
     recheck: bool = False
     embedded: int = 0
     started: float = field(default_factory=time.monotonic)
 
+    @property
+    def chunk_total(self) -> int:
+        """How many chunks it has."""
+        return len(self.chunks) if self.spool is None else len(self.spool)
+
     def failed(self, error: DocumentError) -> Prepared:
         """Turn this into a failure."""
-        self.outcome, self.error, self.chunks = Outcome.FAILED, error, []
+        self.outcome, self.error = Outcome.FAILED, error
+        self.discard()
         return self
+
+    def discard(self) -> None:
+        """Forget the chunks."""
+        self.chunks = []
+        if self.spool is not None:
+            self.spool.close()
+            self.spool = None
 
 
 class Preparer:
-    """Reads documents and cuts them into chunks. Blocking: call it in a thread."""
+    """Reads documents and has them cut into chunks. Blocking: call it in a thread.
+
+    Args:
+        cutter: cuts open files.
+        pipeline: version of the pipeline.
+        file_bytes: larger files are skipped.
+        spools: makes a place on the disk for the chunks of a long document; without it they are
+            kept in memory.
+        long_chunks: a document with more chunks, now or before, is a long one.
+        clock: Unix seconds.
+    """
 
     def __init__(
         self,
-        chunker: Chunker,
+        cutter: FileCutter,
         pipeline: str,
         *,
         file_bytes: int,
+        spools: Callable[[], Spool] | None = None,
+        long_chunks: int = LONG_CHUNKS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._chunker = chunker
+        self._cutter = cutter
         self._pipeline = pipeline
         self._file_bytes = file_bytes
+        self._spools = spools
+        self._long_chunks = long_chunks
         self._clock = clock
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Break off a long document, now or later: it is due again at the next start."""
+        self._stopping = True
 
     def prepare(self, document: Document, source: Source) -> Prepared:
-        """Read a document; never raises for what the file is or does."""
+        """Read a document; never raises for what the file is or does.
+
+        Raises:
+            StoppedError: a stop was asked for in the middle of a long document.
+            IngestdError: the extractor is broken, or there is no room for a long document.
+            OSError: the same.
+            DatabaseError: the same.
+        """
         prepared = Prepared(document, source)
         try:
             self._prepare(prepared)
@@ -114,25 +160,68 @@ class Preparer:
             prepared.failed(error)
         except SkipDocument as skip:
             prepared.outcome, prepared.reason = Outcome.SKIPPED, str(skip)
-        except Exception as error:  # noqa: BLE001 - whatever a hostile file provokes in a parser
+            prepared.discard()
+        except (IngestdError, DatabaseError, OSError, MemoryError):
+            prepared.discard()
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever nobody foresaw: one document fails
             prepared.failed(ExtractionError(f"{type(error).__name__}: {error}"))
         return prepared
 
     def _prepare(self, prepared: Prepared) -> None:
-        data = self._read(prepared)
-        if data is None:
+        fd = self._open(prepared)
+        if fd is None:
             return
-        document = prepared.document
-        prepared.digest = hashlib.sha256(data).digest()
-        prepared.recheck = _is_racy(prepared.fingerprint, self._clock())
-        if self._is_indexed(prepared):
-            prepared.outcome = Outcome.SAME
-            return
-        extracted = extract(data, document.path)
-        prepared.title, prepared.mime = extracted.title, extracted.mime
-        prepared.chunks = list(self._chunker.chunks(extracted))
-        if not prepared.chunks:
-            prepared.outcome, prepared.reason = Outcome.SKIPPED, "no text"
+        try:
+            size = self._digest(prepared, fd)
+            prepared.recheck = _is_racy(prepared.fingerprint, self._clock())
+            if self._is_busy(prepared, fd):
+                return
+            if self._is_indexed(prepared):
+                prepared.outcome = Outcome.SAME
+                return
+            self._take(prepared, fd, size)
+        finally:
+            os.close(fd)
+
+    def _open(self, prepared: Prepared) -> int | None:
+        """The open file; None when it is gone."""
+        root, path = prepared.source.root, prepared.document.path
+        try:
+            return open_inside(root, path)
+        except GoneError:
+            prepared.outcome = Outcome.GONE
+            return None
+        except OSError as error:
+            # So that the next scan does not take what was not read for another change.
+            with contextlib.suppress(OSError):
+                prepared.fingerprint = Fingerprint.of(look(root, path))
+            raise _unreadable(error) from error
+
+    def _digest(self, prepared: Prepared, fd: int) -> int:
+        """Take fingerprint and digest; how many bytes the file has."""
+        try:
+            before = os.fstat(fd)
+            prepared.fingerprint = Fingerprint.of(before)
+            if before.st_size > self._file_bytes:
+                raise SkipDocument("too big", f"{before.st_size / 1024**2:.0f} MiB")
+            digest, size = digest_of(fd, self._file_bytes + 1)
+        except OSError as error:
+            raise _unreadable(error) from error
+        if size > self._file_bytes:
+            raise SkipDocument("too big", "it grew while it was read")
+        prepared.digest = digest
+        return size
+
+    def _is_busy(self, prepared: Prepared, fd: int, *, changed: bool = False) -> bool:
+        """Whether the file changed since it was opened, and another read may be more lucky."""
+        changed = changed or Fingerprint.of(os.fstat(fd)) != prepared.fingerprint
+        if not changed or prepared.document.attempts >= PATIENCE:
+            return False
+        prepared.discard()
+        prepared.outcome = Outcome.BUSY
+        prepared.error = ChangedWhileReadError("changed while it was read")
+        return True
 
     def _is_indexed(self, prepared: Prepared) -> bool:
         """Whether these bytes would give what is indexed; a file without chunks is read again."""
@@ -148,41 +237,53 @@ class Preparer:
         named = format_of(document.path) if document.relabel else None
         return not document.relabel or (named is not None and named.mime == document.mime)
 
-    def _read(self, prepared: Prepared) -> bytes | None:
-        """The bytes of the file; None when the outcome is settled without them."""
-        root, path = prepared.source.root, prepared.document.path
-        full = os.path.join(root, path)
+    def _take(self, prepared: Prepared, fd: int, size: int) -> None:
+        """Have the file cut; what the cutter read is what counts."""
+        name = prepared.document.path.rpartition(b"/")[2]
+        named = format_of(name)
+        if named is not None and named.kind is Kind.BINARY:
+            raise BinaryFileError(named.mime)
+        digest = prepared.digest
         try:
-            if not _inside(root, full):
-                prepared.outcome = Outcome.GONE
-                return None
-            with os.fdopen(_open_regular(full), "rb") as file:
-                before = os.fstat(file.fileno())
-                prepared.fingerprint = Fingerprint.of(before)
-                if before.st_size > self._file_bytes:
-                    megabytes = before.st_size / 1024**2
-                    raise SkipDocument("too big", f"{megabytes:.0f} MiB")
-                data = file.read(self._file_bytes + 1)
-                after = os.fstat(file.fileno())
-                if len(data) > self._file_bytes:
-                    raise SkipDocument("too big", "it grew while it was read")
-        except (FileNotFoundError, NotADirectoryError):
-            prepared.outcome = Outcome.GONE
-            return None
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # replaced by something that is no file
-                prepared.outcome = Outcome.GONE
-                return None
-            # So that the next scan does not take what was not read for another change.
-            with contextlib.suppress(OSError):
-                prepared.fingerprint = Fingerprint.of(_look(full))
-            raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
-        changed = Fingerprint.of(after) != prepared.fingerprint
-        if changed and prepared.document.attempts < PATIENCE:
-            prepared.outcome = Outcome.BUSY
-            prepared.error = ChangedWhileReadError("changed while it was read")
-            return None
-        return data
+            with contextlib.closing(self._cutter.cut(fd, name, size)) as parts:
+                for part in parts:
+                    self._add(prepared, part)
+        except (DocumentError, SkipDocument):
+            # Half old and half new, anything may seem wrong with it.
+            if self._is_busy(prepared, fd):
+                return
+            raise
+        if self._is_busy(prepared, fd, changed=prepared.digest != digest):
+            return
+        if not prepared.chunk_total:
+            raise NoTextError
+
+    def _add(self, prepared: Prepared, part: Part) -> None:
+        if isinstance(part, Head):
+            prepared.title, prepared.mime = part.title, part.mime
+        elif isinstance(part, Batch):
+            self._keep(prepared, part.chunks)
+        else:
+            prepared.digest = part.digest
+
+    def _keep(self, prepared: Prepared, chunks: list[Chunk]) -> None:
+        """Keep chunks in memory, or on the disk once they are many."""
+        if prepared.spool is None and self._spools is not None:
+            held = [*prepared.chunks, *chunks]
+            # Also one that was long: its slots are too many for one plan.
+            number = max(len(held), prepared.document.chunk_count)
+            if (
+                number > self._long_chunks
+                or sum(len(chunk.text) for chunk in held) > LONG_CHARACTERS
+            ):
+                prepared.spool = self._spools()
+                prepared.chunks, chunks = [], held
+        if prepared.spool is None:
+            prepared.chunks += chunks
+            return
+        if self._stopping:
+            raise StoppedError("a long document is left for the next start")
+        prepared.spool.add(chunks)
 
 
 def _is_racy(fingerprint: Fingerprint, now: float) -> bool:
@@ -195,21 +296,5 @@ def _is_racy(fingerprint: Fingerprint, now: float) -> bool:
     return any(-RACY_S < now - time_s < RACY_S for time_s in times)
 
 
-def _inside(root: bytes, full: bytes) -> bool:
-    """Whether a path leads to a place within its source: a link on the way may lead out of it."""
-    top = os.path.realpath(root)
-    return os.path.realpath(full).startswith(top.rstrip(b"/") + b"/")
-
-
-def _look(path: bytes) -> os.stat_result:
-    """Look at what a path leads to, through links."""
-    return os.stat(path)  # noqa: PTH116 - bytes paths
-
-
-def _open_regular(path: bytes) -> int:
-    """Open without waiting for a writer, should it be a pipe; only regular files are read."""
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise OSError(errno.ENXIO, "not a regular file")
-    return fd
+def _unreadable(error: OSError) -> UnreadableError:
+    return UnreadableError(f"cannot be read: {error.strerror or error}")

@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ingestd.embed import model_folder
 from ingestd.errors import ModelMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
     import tokenizers
     from numpy.typing import NDArray
 
@@ -99,6 +98,8 @@ class InputTokenizer:
             texts: cut at `MAX_CHARS` characters each.
             prefix: put in front of each text.
         """
+        import numpy as np  # noqa: PLC0415  # who only counts does without it
+
         rows: list[NDArray[np.int64]] = []
         for part in slices(texts):
             clean = [clean_text(prefix + text) for text in part]
@@ -111,6 +112,15 @@ class InputTokenizer:
 def open_tokenizer(spec: ModelSpec) -> Tokenizer:
     """The tokenizer that belongs to a model."""
     return WordTokenizer(spec.max_tokens) if spec.hashed else ModelTokenizer(spec)
+
+
+def longest_input(spec: ModelSpec) -> int:
+    """What a model takes, in tokens: `max_tokens` of its tokenizer, opened only if it must be.
+
+    Raises:
+        ModelMissingError: the tokenizer is damaged.
+    """
+    return open_tokenizer(spec).max_tokens if spec.document_prefix else spec.max_tokens
 
 
 def clean_text(text: str) -> str:

@@ -21,6 +21,7 @@ from ingestd.embed.chunk import Chunker
 from ingestd.embed.engines.hashing import HashEmbedder
 from ingestd.embed.extract import extract
 from ingestd.embed.prepare import Preparer
+from ingestd.embed.reading.cut import Cutter
 from ingestd.embed.texts import TextEmbedder
 from ingestd.embed.tokenize import open_tokenizer
 from ingestd.embed.totals import Totals
@@ -75,7 +76,7 @@ class Home:
         self.collection = Collection()
         self.missing = False
         chunker = Chunker(open_tokenizer(SPEC), max_tokens=64)
-        self.preparer = Preparer(chunker, PIPELINE, file_bytes=1 << 20)
+        self.preparer = Preparer(Cutter(chunker), PIPELINE, file_bytes=1 << 20)
         common: dict[str, Any] = {"totals": Totals(), "clock": time.time}
         self._texts = TextEmbedder(cache, lambda: HashEmbedder(16), model=MODEL, **common)
         self._writer = Writer(

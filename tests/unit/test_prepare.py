@@ -13,15 +13,27 @@ import pytest
 
 from ingestd.embed import model
 from ingestd.embed.chunk import Chunker
+from ingestd.embed.extract.skip import SkipDocument
 from ingestd.embed.prepare import NOWHERE, PATIENCE, Outcome, Prepared, Preparer
+from ingestd.embed.reading.cut import Cutter
+from ingestd.embed.reading.parts import Batch, End, Head, StoppedError
+from ingestd.embed.spool import LONG_CHARACTERS, LONG_CHUNKS, Spool
 from ingestd.embed.tokenize import open_tokenizer
-from ingestd.errors import ChangedWhileReadError, ExtractionError, UnreadableError
-from ingestd.ports import Fingerprint, Source
+from ingestd.errors import (
+    ChangedWhileReadError,
+    DiskFullError,
+    ExtractionError,
+    IngestdError,
+    UnreadableError,
+)
+from ingestd.ports import Chunk, Fingerprint, Source
 from ingestd_state.documents import Document
 from ingestd_state.status import DocumentStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
+
+    from ingestd.embed.reading.parts import Part
 
 PIPELINE = "p1"
 LIMIT = 10_000
@@ -61,7 +73,7 @@ def prepare(root: Path) -> Callable[..., Prepared]:
     source = Source(1, "docs", os.fsencode(root), "ingestd")
 
     def prepare(path: str | bytes = "a.md", *, now: float = 4e9, **columns: Any) -> Prepared:
-        preparer = Preparer(chunker, PIPELINE, file_bytes=LIMIT, clock=lambda: now)
+        preparer = Preparer(Cutter(chunker), PIPELINE, file_bytes=LIMIT, clock=lambda: now)
         return preparer.prepare(document(path, **columns), source)
 
     return prepare
@@ -265,7 +277,7 @@ def test_a_root_that_is_a_link_is_no_way_out(
     (tmp_path / "moved").symlink_to(root)
     chunker = Chunker(open_tokenizer(model.locate("hash")))
     source = Source(1, "docs", os.fsencode(tmp_path / "moved"), "ingestd")
-    preparer = Preparer(chunker, PIPELINE, file_bytes=LIMIT)
+    preparer = Preparer(Cutter(chunker), PIPELINE, file_bytes=LIMIT)
     assert preparer.prepare(document("link.md"), source).outcome is Outcome.CONTENT
 
 
@@ -343,7 +355,7 @@ def test_whatever_a_parser_does_is_a_failure_of_the_document(
     def explode(*_: Any) -> None:
         raise RecursionError("too deep")
 
-    monkeypatch.setattr("ingestd.embed.prepare.extract", explode)
+    monkeypatch.setattr("ingestd.embed.reading.cut.extract", explode)
     found = prepare()
     assert found.outcome is Outcome.FAILED
     assert isinstance(found.error, ExtractionError)
@@ -371,3 +383,172 @@ def test_an_edit_whose_mtime_was_put_back_is_fresh(
     (root / "a.md").write_text("text")
     os.utime(root / "a.md", (1e9, 1e9))
     assert prepare(now=(root / "a.md").stat().st_ctime + age_s).recheck is recheck
+
+
+class Scripted:
+    """A cutter that gives what it was told, whatever is in the file."""
+
+    def __init__(self, *parts: Part | Callable[[], object]) -> None:
+        self._parts = parts
+
+    def cut(self, fd: int, name: bytes, size: int) -> Generator[Part, None, None]:
+        """The parts; what can be called is called in between."""
+        for part in self._parts:
+            if callable(part):
+                part()
+            else:
+                yield part
+
+
+def batch(first: int, count: int, *, length: int = 4) -> Batch:
+    """Some chunks."""
+    numbers = range(first, first + count)
+    return Batch([Chunk(n, n, n + length, "x" * length, "", (), b"%32d" % n) for n in numbers])
+
+
+HEAD = Head("Title", "text/markdown")
+
+
+@pytest.fixture
+def scripted(root: Path, tmp_path: Path) -> Callable[..., Any]:
+    """Makes a preparer with a scripted cutter, and prepares a file with it."""
+    source = Source(1, "docs", os.fsencode(root), "ingestd")
+
+    def make(*parts: Any, **columns: Any) -> Any:
+        preparer = Preparer(
+            Scripted(*parts), PIPELINE, file_bytes=LIMIT, spools=lambda: Spool(tmp_path / "spool")
+        )
+        return preparer, lambda: preparer.prepare(document("a.md", **columns), source)
+
+    return make
+
+
+def test_a_long_document_goes_to_the_disk(
+    root: Path, tmp_path: Path, scripted: Callable[..., Any]
+) -> None:
+    """With more than so many chunks, or so much text, it is in a spool, in order and whole."""
+    digest = write(root)["digest"]
+    for batches in (
+        [batch(0, LONG_CHUNKS), batch(LONG_CHUNKS, 5)],
+        [batch(0, 1), batch(1, 1, length=LONG_CHARACTERS), batch(2, 1)],
+    ):
+        _, prepare = scripted(HEAD, *batches, End(digest))
+        found = prepare()
+        expected = [chunk for one in batches for chunk in one.chunks]
+        assert (found.outcome, found.chunks) == (Outcome.CONTENT, [])
+        assert found.chunk_total == len(expected)
+        assert [chunk for page in found.spool.pages() for chunk in page] == expected
+        found.discard()
+        assert os.listdir(tmp_path / "spool") == []  # noqa: PTH208 - names
+
+
+def test_a_document_of_just_that_many_chunks_stays_in_memory(
+    root: Path, scripted: Callable[..., Any]
+) -> None:
+    """The bound is inclusive."""
+    _, prepare = scripted(HEAD, batch(0, LONG_CHUNKS), End(write(root)["digest"]))
+    found = prepare()
+    assert (found.spool, found.chunk_total) == (None, LONG_CHUNKS)
+
+
+def test_a_stop_breaks_off_a_long_document_only(
+    root: Path, tmp_path: Path, scripted: Callable[..., Any]
+) -> None:
+    """A short one is finished; of a long one nothing is left on the disk."""
+    digest = write(root)["digest"]
+    preparer, prepare = scripted(HEAD, batch(0, 5), End(digest))
+    preparer.stop()
+    assert prepare().outcome is Outcome.CONTENT
+    made: list[Preparer] = []
+
+    def stop() -> None:
+        made[0].stop()
+
+    preparer, prepare = scripted(
+        HEAD, batch(0, LONG_CHUNKS + 1), stop, batch(2_000, 5), End(digest)
+    )
+    made.append(preparer)
+    with pytest.raises(StoppedError):
+        prepare()
+    assert os.listdir(tmp_path / "spool") == []  # noqa: PTH208 - names
+
+
+@pytest.mark.parametrize("error", [ExtractionError("broken"), SkipDocument("binary")])
+def test_a_long_document_that_fails_leaves_nothing(
+    root: Path, tmp_path: Path, scripted: Callable[..., Any], error: Exception
+) -> None:
+    """Failed or skipped in the end: its chunks are forgotten."""
+    write(root)
+
+    def fail() -> None:
+        raise error
+
+    _, prepare = scripted(HEAD, batch(0, LONG_CHUNKS + 1), fail)
+    found = prepare()
+    assert found.outcome in {Outcome.FAILED, Outcome.SKIPPED}
+    assert (found.chunks, found.spool) == ([], None)
+    assert os.listdir(tmp_path / "spool") == []  # noqa: PTH208 - names
+
+
+@pytest.mark.parametrize(
+    "error", [DiskFullError("full"), OSError(28, "No space left"), MemoryError()]
+)
+def test_what_hinders_the_job_is_no_failure_of_a_document(
+    root: Path, scripted: Callable[..., Any], error: Exception
+) -> None:
+    """It is raised: whoever drains waits, and the document keeps its attempts."""
+    write(root)
+
+    def fail() -> None:
+        raise error
+
+    _, prepare = scripted(HEAD, fail)
+    with pytest.raises((IngestdError, OSError, MemoryError)) as raised:
+        prepare()
+    assert raised.value is error
+
+
+def test_a_change_that_shows_in_no_time_is_noticed(
+    root: Path, scripted: Callable[..., Any]
+) -> None:
+    """What was cut has another digest than what was read first: it is read again."""
+    write(root)
+    _, prepare = scripted(HEAD, batch(0, 1), End(b"x" * 32))
+    found = prepare()
+    assert (found.outcome, found.chunk_total) == (Outcome.BUSY, 0)
+    assert isinstance(found.error, ChangedWhileReadError)
+
+
+def test_what_was_cut_is_what_counts(root: Path, scripted: Callable[..., Any]) -> None:
+    """When a file never rests, its digest is that of the bytes that the chunks are of."""
+    write(root)
+    _, prepare = scripted(HEAD, batch(0, 1), End(b"x" * 32), attempts=PATIENCE)
+    found = prepare()
+    assert (found.outcome, found.digest) == (Outcome.CONTENT, b"x" * 32)
+
+
+@pytest.mark.parametrize("error", [ExtractionError("broken"), SkipDocument("undecodable")])
+def test_a_failure_of_a_file_that_changed_is_no_failure(
+    root: Path, scripted: Callable[..., Any], error: Exception
+) -> None:
+    """Half old and half new, anything may seem wrong with it."""
+    write(root)
+
+    def change() -> None:
+        write(root, "other words")
+        raise error
+
+    _, prepare = scripted(HEAD, change)
+    assert prepare().outcome is Outcome.BUSY
+    _, prepare = scripted(HEAD, change, attempts=PATIENCE)
+    assert prepare().outcome in {Outcome.FAILED, Outcome.SKIPPED}
+
+
+def test_an_unchanged_file_is_not_cut(root: Path, scripted: Callable[..., Any]) -> None:
+    """Whatever can be told without the extractor is: it need not even run."""
+
+    def never() -> None:
+        raise AssertionError
+
+    _, prepare = scripted(never, **write(root))
+    assert prepare().outcome is Outcome.SAME

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ingestd.embed.extract import code, html, markdown, plain, rst
-from ingestd.embed.extract.decode import decode
 from ingestd.embed.extract.formats import HTML, PLAIN, SCRIPT, Format, Kind, format_of
 from ingestd.embed.extract.skip import (
     BinaryFileError,
@@ -31,14 +30,6 @@ __all__ = [
 EXTRACTOR_VERSION = 1
 """Part of the pipeline version: raise it with every change of what an extractor gives."""
 
-_EXTRACTORS: dict[Kind, Extractor] = {
-    Kind.PLAIN: plain.extract,
-    Kind.MARKDOWN: markdown.extract,
-    Kind.RST: rst.extract,
-    Kind.HTML: html.extract,
-    Kind.CODE: code.extract,
-}
-
 
 def extract(data: bytes, path: bytes) -> Extracted:
     """Extract the text of a file.
@@ -53,13 +44,27 @@ def extract(data: bytes, path: bytes) -> Extracted:
     named = format_of(path)
     if named is not None and named.kind is Kind.BINARY:
         raise BinaryFileError(named.mime)
-    markup = named is None or named.kind is Kind.HTML or named.mime.endswith("xml")
-    text = decode(data, markup=markup)
-    chosen = named or _sniffed(text)
-    extracted = _EXTRACTORS[chosen.kind](text)
+    # Only where texts are extracted are the decoders and parsers loaded.
+    from ingestd.embed.extract.decode import decode  # noqa: PLC0415
+
+    text = decode(data, markup=may_be_markup(named))
+    del data
+    chosen = named or sniffed(text)
+    extracted = extractor(chosen.kind)(text)
     if not extracted.text or extracted.text.isspace():
         raise NoTextError
     return replace(extracted, mime=chosen.mime)
+
+
+def extractor(kind: Kind) -> Extractor:
+    """The extractor of a format: each is loaded when it is first needed."""
+    found: Extractor = import_module(f"ingestd.embed.extract.{kind.value}").extract
+    return found
+
+
+def may_be_markup(named: Format | None) -> bool:
+    """Whether a file of this format may itself declare its encoding."""
+    return named is None or named.kind is Kind.HTML or named.mime.endswith("xml")
 
 
 def mime_of(path: bytes) -> str:
@@ -67,7 +72,7 @@ def mime_of(path: bytes) -> str:
     return (format_of(path) or PLAIN).mime
 
 
-def _sniffed(text: str) -> Format:
+def sniffed(text: str) -> Format:
     """The format of a text whose name says nothing."""
     head = text[:200].lstrip().lower()
     if head.startswith(("<!doctype html", "<html")):

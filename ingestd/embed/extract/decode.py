@@ -12,8 +12,8 @@ import unicodedata
 
 from ingestd.embed.extract.skip import BinaryFileError, UndecodableError
 
-_SNIFF_BYTES = 8 * 1024
-_SAMPLE_BYTES = 64 * 1024
+SNIFF_BYTES = 8 * 1024
+SAMPLE_BYTES = 64 * 1024
 _MAX_CONTROL_SHARE = 0.05
 _MAX_ASCII_SHARE = 0.8
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\n\r"
@@ -25,7 +25,7 @@ _CONTROLS = bytes(b for b in range(0x20) if b not in b"\b\t\n\v\f\r\x1b") + b"\x
 _NOT_TEXT = frozenset({"Cc", "Cn", "Co", "Cs"})  # Unicode categories
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-_BOMS = (
+BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -83,18 +83,23 @@ def decode(data: bytes, *, markup: bool = False) -> str:
 
 def _wide(data: bytes) -> str | None:
     """Text marked by a byte order mark, or UTF-16/32 without one; None when it is neither."""
-    for bom, encoding in _BOMS:
+    for bom, encoding in BOMS:
         if data.startswith(bom):
             text = _strict(data[len(bom) :], encoding)
             if text is not None:
                 return text
-    head = data[:_SNIFF_BYTES]
+    unmarked = unmarked_wide(data[:SNIFF_BYTES])
+    return None if unmarked is None else _strict(data, unmarked)
+
+
+def unmarked_wide(head: bytes) -> str | None:
+    """Which of UTF-16 and UTF-32 the beginning of a file without a mark is in, if any."""
     if b"\0" not in head or _is_mostly_ascii(head):
         return None
     for encoding in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
         sample = _strict(head, encoding, cut=True)
         if sample is not None and _reads_as_text(sample):
-            return _strict(data, encoding)
+            return encoding
     return None
 
 
@@ -112,12 +117,21 @@ def _reads_as_text(sample: str) -> bool:
 
 def _refuse_binary(data: bytes) -> None:
     """Raise `BinaryFileError` for NUL bytes near the start or too many control characters."""
-    if b"\0" in data[:_SNIFF_BYTES]:
+    if b"\0" in data[:SNIFF_BYTES]:
         raise BinaryFileError("NUL bytes")
-    for part in (data[:_SNIFF_BYTES], data):
-        controls = len(part) - len(part.translate(None, _CONTROLS))
-        if controls > len(part) * _MAX_CONTROL_SHARE:
-            raise BinaryFileError("control characters")
+    for part in (data[:SNIFF_BYTES], data):
+        refuse_controls(controls(part), len(part))
+
+
+def controls(data: bytes) -> int:
+    """How many control characters there are that no text has."""
+    return len(data) - len(data.translate(None, _CONTROLS))
+
+
+def refuse_controls(number: int, of: int) -> None:
+    """Raise `BinaryFileError` for too many control characters."""
+    if number > of * _MAX_CONTROL_SHARE:
+        raise BinaryFileError("control characters")
 
 
 def _narrow(data: bytes, *, markup: bool) -> str:
@@ -145,7 +159,13 @@ def _strict(data: bytes, encoding: str, *, cut: bool = False) -> str | None:
 
 def _declared(data: bytes) -> str | None:
     """Decode as the markup says; None when it says nothing usable or the bytes disagree."""
-    match = _DECLARED.search(data[:_SNIFF_BYTES])
+    name = declared_encoding(data[:SNIFF_BYTES])
+    return None if name is None else _strict(data, name)
+
+
+def declared_encoding(head: bytes) -> str | None:
+    """What the markup says that it is in; None when it says nothing usable."""
+    match = _DECLARED.search(head)
     if match is None:
         return None
     try:
@@ -154,31 +174,33 @@ def _declared(data: bytes) -> str | None:
         return None
     name = _SUPERSETS.get(name, name)
     # Some of Python's codecs are no charsets, and one escape can make a lone surrogate.
-    return _strict(data, name) if _SAFE_CODECS.fullmatch(name) else None
+    return name if _SAFE_CODECS.fullmatch(name) else None
 
 
 def _korean(data: bytes) -> str | None:
-    """Decode as cp949 when the result reads as Korean.
+    """Decode as cp949 when the result reads as Korean."""
+    text = _strict(data, "cp949")
+    return text if text is not None and reads_korean(text, data) else None
+
+
+def reads_korean(text: str, data: bytes) -> bool:
+    """Whether the beginning of a text reads as Korean that was decoded as cp949 from these bytes.
 
     cp949 also accepts much Western and Chinese text. What gives that away: syllables outside
     KS X 1001, which are rare in Korean but what a Western quote or accent before a letter turns
     into; Hanja without Hangul; letters of other scripts.
     """
-    text = _strict(data, "cp949")
-    if text is None:
-        return None
-    foreign = "".join(c for c in text[:_SAMPLE_BYTES] if not c.isascii())
-    pairs = _CP949_PAIR.findall(data[:_SAMPLE_BYTES])
+    foreign = "".join(c for c in text[:SAMPLE_BYTES] if not c.isascii())
+    pairs = _CP949_PAIR.findall(data[:SAMPLE_BYTES])
     standard = sum(1 for pair in pairs if _KS_X_1001_PAIR.fullmatch(pair))
     hangul, hanja = len(_HANGUL.findall(foreign)), len(_HANJA.findall(foreign))
     marks = len(_KOREAN_MARKS.findall(foreign))
-    reads_korean = (
+    return (
         standard >= 0.9 * len(pairs)
         and hangul + hanja + marks >= 0.95 * len(foreign)
         and hangul >= hanja
         and hangul >= 0.3 * len(foreign)
     )
-    return text if reads_korean else None
 
 
 def _guessed(data: bytes) -> str | None:
@@ -189,13 +211,28 @@ def _guessed(data: bytes) -> str | None:
     if best is None:
         return None
     text = str(best)
-    controls = sum(1 for c in text[:_SAMPLE_BYTES] if "\x7f" <= c <= "\x9f")
-    return None if controls > len(text[:_SAMPLE_BYTES]) * _MAX_CONTROL_SHARE else text
+    return text if reads_as_guessed(text) else None
+
+
+def reads_as_guessed(text: str) -> bool:
+    """Whether a guess gave few of the control characters that a wrong one gives."""
+    sample = text[:SAMPLE_BYTES]
+    found = sum(1 for c in sample if "\x7f" <= c <= "\x9f")
+    return found <= len(sample) * _MAX_CONTROL_SHARE
 
 
 def _tidy(text: str) -> str:
     """Make all newlines line feeds; refuse what no store takes."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    return without_nul(text)
+
+
+def without_nul(text: str) -> str:
+    """Make NULs blanks.
+
+    Raises:
+        UndecodableError: there are lone surrogates, which no store takes.
+    """
     if _SURROGATE.search(text):
         raise UndecodableError("lone surrogates")
     # A hole in a log that was cut while it was written reads as NULs: nothing was there.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from ingestd.embed.extract.lines import lines
-from ingestd.embed.extract.outline import MAX_TITLE_CHARS, Outline, plain_title
+from ingestd.embed.extract.outline import MAX_TITLE_CHARS, plain_title
+from ingestd.embed.extract.segment import Carried
 from ingestd.ports import Block, Extracted
 
 _MIN_FENCE = 3
@@ -24,28 +25,35 @@ def extract(text: str) -> Extracted:
     A heading is a block of its own; a fenced code block belongs to the text that it stands in
     without a blank line between. Front matter is a block, and its title the document's.
     """
-    return _Reader(text).read()
+    return go_on(text, Carried())
+
+
+def go_on(text: str, carried: Carried) -> Extracted:
+    """Extract a segment of a longer text, which may begin within a code block."""
+    return _Reader(text, carried).read()
 
 
 class _Reader:
     """One pass over the lines of one text."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, carried: Carried) -> None:
         self._text = text
+        self._carried = carried
         self._blocks: list[Block] = []
-        self._outline = Outline()
+        self._outline = carried.outline
         self._first_h1 = ""
         self._begin = -1  # start of the open block, or -1
         self._end = 0  # end of its last line
         self._lines = 0  # lines in it
-        self._fence = ""  # the mark that opened the code block we are in
+        self._fence = carried.fence  # the mark that opened the code block we are in
 
     def read(self) -> Extracted:
         """Read all lines."""
-        body, title = self._front_matter()
+        body, title = (0, "") if self._carried.begun else self._front_matter()
         for start, end in lines(self._text, body):
             self._line(start, end, self._text[start:end])
         self._close()
+        self._carried.fence = self._fence
         return Extracted(self._text, title or self._first_h1, "text/markdown", self._blocks)
 
     def _line(self, start: int, end: int, line: str) -> None:

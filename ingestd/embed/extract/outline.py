@@ -21,6 +21,13 @@ class Outline:
         self._open: list[tuple[int, str]] = []
         self.path: tuple[str, ...] = ()
 
+    def copy(self) -> Outline:
+        """The same sections, open on their own."""
+        same = Outline()
+        same._open = list(self._open)
+        same.path = self.path
+        return same
+
     def enter(self, level: int, title: str) -> tuple[str, ...]:
         """Open a section; sections of the same or a deeper level end. Returns the path."""
         while self._open and self._open[-1][0] >= level:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from ingestd.embed.extract.lines import indentation, lines
-from ingestd.embed.extract.outline import Outline, plain_title
+from ingestd.embed.extract.outline import plain_title
+from ingestd.embed.extract.segment import Carried
 from ingestd.ports import Block, Extracted
 
 _MIN_RULE = 4
@@ -17,18 +18,23 @@ _REFERENCE = re.compile(r"`([^`<]+?)(?:\s*<[^`<>]*>)?`__?")
 
 def extract(text: str) -> Extracted:
     """Extract blocks and title; the title is that of the first section of the first level."""
-    return _Reader(text).read()
+    return go_on(text, Carried())
+
+
+def go_on(text: str, carried: Carried) -> Extracted:
+    """Extract a segment of a longer text."""
+    return _Reader(text, carried).read()
 
 
 class _Reader:
     """One pass over the lines of one text."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, carried: Carried) -> None:
         self._text = text
         self._lines = list(lines(text))
         self._blocks: list[Block] = []
-        self._outline = Outline()
-        self._levels: dict[tuple[str, bool], int] = {}
+        self._outline = carried.outline
+        self._levels = carried.levels
         self._title = ""
 
     def read(self) -> Extracted:

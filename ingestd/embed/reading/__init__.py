@@ -1,0 +1,1 @@
+"""Reading files in a process of their own: what a hostile file can cost is one attempt."""

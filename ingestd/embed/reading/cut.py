@@ -1,0 +1,122 @@
+"""From an open file to its chunks: small ones and HTML whole, long texts as a stream."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from ingestd.embed.extract import SkipDocument, extract, may_be_markup, sniffed
+from ingestd.embed.extract.formats import Kind, format_of
+from ingestd.embed.extract.segment import SegmentReader
+from ingestd.errors import DocumentError, ExtractionError, UnreadableError
+
+from .encoding import encoding_of, texts
+from .file import FileBytes
+from .parts import Batch, End, Head, StarvedError
+from .segments import segments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+
+    from ingestd.embed.chunk import Chunker
+    from ingestd.embed.extract.formats import Format
+    from ingestd.ports import Chunk, Extracted
+
+    from .parts import Part
+
+WHOLE_BYTES = 1024 * 1024
+_HELD_WHOLE = frozenset({Kind.HTML, Kind.BINARY})
+BATCH_CHARS = 48 * 1024
+BATCH_CHUNKS = 256
+
+
+class Cutter:
+    """Cuts files in this process: the child's work, and the pool's twin for tests.
+
+    Args:
+        chunker: cuts texts.
+        progress: called now and then while a long file is read, also when it gives no chunks.
+        whole_bytes: a file that is longer is read as a stream, if its format allows.
+    """
+
+    def __init__(
+        self,
+        chunker: Chunker,
+        progress: Callable[[], None] = lambda: None,
+        *,
+        whole_bytes: int = WHOLE_BYTES,
+    ) -> None:
+        self._chunker = chunker
+        self._progress = progress
+        self._whole_bytes = whole_bytes
+
+    def cut(self, fd: int, name: bytes, size: int) -> Generator[Part, None, None]:
+        """Yield the parts of a file: see `FileCutter.cut`."""
+        file = FileBytes(fd, size, self._progress)
+        try:
+            yield from self._parts(file, name)
+        except (DocumentError, SkipDocument):
+            raise
+        except MemoryError as error:
+            raise StarvedError from error
+        except OSError as error:
+            raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
+        except Exception as error:  # whatever a hostile file provokes in a parser
+            raise ExtractionError(f"{type(error).__name__}: {error}") from error
+        yield End(file.digest)
+
+    def _parts(self, file: FileBytes, name: bytes) -> Iterator[Part]:
+        named = format_of(name)
+        if file.size <= self._whole_bytes or (named is not None and named.kind in _HELD_WHOLE):
+            return self._whole(file, name)
+        return self._long(file, name, named)
+
+    def _whole(self, file: FileBytes, name: bytes) -> Iterator[Part]:
+        extracted = extract(file.read(), name)
+        yield Head(extracted.title, extracted.mime)
+        yield from batches(self._chunker.chunks(extracted))
+
+    def _long(self, file: FileBytes, name: bytes, named: Format | None) -> Iterator[Part]:
+        encoding = encoding_of(file, markup=may_be_markup(named))
+        pieces = texts(file, encoding)
+        if named is None:
+            first = next(pieces, "")
+            named, pieces = sniffed(first), chain([first], pieces)
+            if named.kind in _HELD_WHOLE:
+                return self._whole(file, name)
+        return self._stream(pieces, named)
+
+    def _stream(self, pieces: Iterator[str], named: Format) -> Iterator[Part]:
+        """Cut segment by segment; the first one gives the title."""
+        reader = SegmentReader(named.kind)
+        found = segments(pieces, lambda text: reader.look(text).blocks)
+        first = reader.read(next(found, ""))
+        yield Head(first.title, named.mime)
+        rest = (replace(reader.read(text), title=first.title) for text in found)
+        yield from batches(self._chunks(chain([first], rest)))
+
+    def _chunks(self, extracted: Iterable[Extracted]) -> Iterator[Chunk]:
+        """Yield the chunks of segments, with their places in the whole."""
+        offset = ordinal = 0
+        for segment in extracted:
+            for one in self._chunker.chunks(segment):
+                start, end = one.start + offset, one.end + offset
+                yield replace(one, ordinal=ordinal, start=start, end=end)
+                ordinal += 1
+            offset += len(segment.text)
+            self._progress()
+
+
+def batches(chunks: Iterable[Chunk]) -> Iterator[Batch]:
+    """Group chunks so that a group is small enough for one message."""
+    held: list[Chunk] = []
+    chars = 0
+    for chunk in chunks:
+        held.append(chunk)
+        chars += len(chunk.text) + len(chunk.prefix) + sum(map(len, chunk.headings))
+        if chars >= BATCH_CHARS or len(held) == BATCH_CHUNKS:
+            yield Batch(held)
+            held, chars = [], 0
+    if held:
+        yield Batch(held)

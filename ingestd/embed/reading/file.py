@@ -1,0 +1,88 @@
+"""The bytes of an open file, piece by piece and up to a size; its offset is left alone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PIECE_BYTES = 256 * 1024
+PROGRESS_BYTES = 32 * 1024 * 1024
+
+
+def pieces(fd: int, size: int, start: int = 0) -> Iterator[bytes]:
+    """Yield the bytes from a place on, never more than `PIECE_BYTES` at once.
+
+    Args:
+        fd: the open file.
+        size: where to end; a file that shrank ends before.
+        start: where to begin.
+    """
+    while start < size:
+        piece = os.pread(fd, min(PIECE_BYTES, size - start), start)
+        if not piece:
+            return
+        start += len(piece)
+        yield piece
+
+
+def digest_of(fd: int, size: int) -> tuple[bytes, int]:
+    """SHA-256 of the first so many bytes, and how many there were."""
+    digest = hashlib.sha256()
+    length = 0
+    for piece in pieces(fd, size):
+        digest.update(piece)
+        length += len(piece)
+    return digest.digest(), length
+
+
+class FileBytes:
+    """One file to be cut: read as often as needed, digested when it is read for good.
+
+    Args:
+        fd: the open file.
+        size: how many bytes are read at most.
+        progress: called now and then while the file is read.
+
+    Attributes:
+        size: how many bytes are read at most.
+        digest: SHA-256 of what `read` or `content` gave, once it was read to its end.
+    """
+
+    def __init__(self, fd: int, size: int, progress: Callable[[], None] = lambda: None) -> None:
+        self._fd = fd
+        self._progress = progress
+        self._read = 0
+        self.size = size
+        self.digest = b""
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield its bytes, to find out about them."""
+        for piece in pieces(self._fd, self.size):
+            before = self._read // PROGRESS_BYTES
+            self._read += len(piece)
+            if self._read // PROGRESS_BYTES > before:
+                self._progress()
+            yield piece
+
+    def content(self) -> Iterator[bytes]:
+        """Yield its bytes and digest them."""
+        digest = hashlib.sha256()
+        for piece in self.pieces():
+            digest.update(piece)
+            yield piece
+        self.digest = digest.digest()
+
+    def head(self, size: int) -> bytes:
+        """Its first bytes."""
+        return os.pread(self._fd, min(size, self.size), 0)
+
+    def read(self) -> bytes:
+        """All of it."""
+        data = bytearray()
+        for piece in self.content():
+            data += piece
+        return bytes(data)

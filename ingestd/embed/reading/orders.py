@@ -1,0 +1,61 @@
+"""What a child is told at its start: the model whose tokens count, how to cut, and its bounds."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingestd.embed.cutting import Cutting
+from ingestd.embed.model import ModelSpec
+from ingestd.embed.tokenize import open_tokenizer
+
+if TYPE_CHECKING:
+    from ingestd.ports import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """The orders of a child.
+
+    Attributes:
+        spec: the model; of its files only the tokenizer's are opened.
+        cutting: how documents are cut.
+        memory_bytes: address space that a document may take.
+        timeout_s: processor time that may pass between two messages.
+    """
+
+    spec: ModelSpec
+    cutting: Cutting
+    memory_bytes: int
+    timeout_s: float
+
+    @classmethod
+    def of(cls, message: dict[str, Any]) -> Orders:
+        """Orders from their message."""
+        spec = message["spec"]
+        return cls(
+            ModelSpec(**{**spec, "path": Path(os.fsdecode(spec["path"].encode("latin-1")))}),
+            Cutting(**message["cutting"]),
+            message["memory_bytes"],
+            message["timeout_s"],
+        )
+
+    def message(self) -> dict[str, Any]:
+        """The message of these orders; paths are bytes, one character each."""
+        path = os.fsencode(self.spec.path).decode("latin-1")
+        return {
+            "spec": {**asdict(self.spec), "path": path},
+            "cutting": asdict(self.cutting),
+            "memory_bytes": self.memory_bytes,
+            "timeout_s": self.timeout_s,
+        }
+
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the model.
+
+        Raises:
+            ModelMissingError: it is damaged.
+        """
+        return open_tokenizer(self.spec)
