@@ -1,8 +1,7 @@
 """``ingestd rebuild``: fill the index of a collection anew from the vectors cache.
 
 The daemon does this by itself when it finds an index broken. This verb is for when somebody wants
-it: after a copy from a backup, to shrink an index that many deletions have bloated, or because the
-files cannot be read at all.
+it: after a copy from a backup, or because the files cannot be read at all.
 """
 
 from __future__ import annotations

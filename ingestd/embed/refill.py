@@ -19,7 +19,7 @@ from ingestd_state.status import ChunkStatus
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
-    from ingestd.ports import Collection, Metadata
+    from ingestd.ports import Collection
     from ingestd_state.engine import Database
     from ingestd_state.projection import Expected
 
@@ -62,11 +62,20 @@ class Refiller:
         cache: the vectors cache.
         model: fingerprint of the model whose vectors go in.
         clock: Unix seconds.
+        peek: tells the digests that slots of a collection hold, by its name; None to ask for their
+            metadata.
     """
 
     def __init__(
-        self, database: Database, cache: Database, *, model: str, clock: Callable[[], float]
+        self,
+        database: Database,
+        cache: Database,
+        *,
+        model: str,
+        clock: Callable[[], float],
+        peek: Callable[[str, Sequence[str]], Mapping[str, str]] | None = None,
     ) -> None:
+        self._peek = peek
         self._database = database
         self._cache = cache
         self._model = model
@@ -99,14 +108,22 @@ class Refiller:
     def _read(self, collection: Collection, slots: Iterator[Expected]) -> _Page:
         """The next page, and the vectors of what its slots hold; an empty one at the end."""
         page = list(islice(slots, PAGE))
-        records = collection.get([expected.slot for expected in page]) if page else []
-        held = {record.id: _digest(record.metadata) for record in records}
+        held = self._held(collection, [expected.slot for expected in page])
         wanted = {expected.slot: _wanted(expected, held) for expected in page}
         with self._cache.read() as connection:
             known = vectors.get(
                 connection, self._model, [digest for digest in wanted.values() if digest]
             )
         return _Page(page, {slot: known[key] for slot, key in wanted.items() if key in known})
+
+    def _held(self, collection: Collection, slots: Sequence[str]) -> dict[str, bytes | None]:
+        """What slots hold, as far as they are there."""
+        if self._peek is not None:
+            told: Mapping[str, object] = self._peek(collection.name, slots)
+        else:
+            records = collection.get(slots, texts=False) if slots else []
+            told = {record.id: record.metadata.get("chunk_digest") for record in records}
+        return {slot: _digest(digest) for slot, digest in told.items()}
 
     def _write(self, collection: Collection, page: _Page, filled: Filled) -> None:
         found = page.found
@@ -144,9 +161,9 @@ def _wanted(expected: Expected, held: Mapping[str, bytes | None]) -> bytes | Non
     return digest
 
 
-def _digest(metadata: Metadata) -> bytes | None:
+def _digest(told: object) -> bytes | None:
     """The digest that a slot tells of itself."""
     try:
-        return bytes.fromhex(str(metadata.get("chunk_digest") or ""))
+        return bytes.fromhex(str(told or ""))
     except ValueError:
         return None

@@ -249,6 +249,8 @@ def test_getting_slots_by_id(collection: Collection) -> None:
     assert np.allclose(record.embedding, rows[599], atol=1e-6)
     assert collection.get([]) == []
     assert collection.get(["absent"], embeddings=True) == []
+    (record,) = collection.get(["slot-599"], texts=False)
+    assert (record.text, record.metadata) == ("", {"n": 1})
 
 
 def test_refilling_touches_embeddings_only(collection: Collection) -> None:

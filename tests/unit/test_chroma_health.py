@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import chromadb
+import numpy as np
 import pytest
 
 from ingestd.embed.chroma import ended
@@ -111,6 +113,20 @@ def test_a_sound_directory(chroma: Path) -> None:
     }
     assert health.orphans == []
     assert health.unreadable == ""
+
+
+def test_a_small_index_that_was_saved(tmp_path: Path) -> None:
+    """A new index has room for some elements, and writes that as well: that is no damage."""
+    client = chromadb.PersistentClient(str(tmp_path / "chroma"))
+    small = client.create_collection(
+        "small", embedding_function=None, configuration={"hnsw": {"sync_threshold": 10}}
+    )
+    for _ in range(3):
+        small.upsert(ids=["a", "b", "c", "d"], embeddings=np.eye(4))
+    client.close()
+    assert found(tmp_path / "chroma", "small").verdict is Verdict.SOUND
+    keep_times(folder(tmp_path / "chroma", "small") / "data_level0.bin", cut)
+    assert found(tmp_path / "chroma", "small").verdict is Verdict.TORN
 
 
 def test_nothing_is_written(chroma: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 
 FOLDER = "set-aside"
 """Inside of Chroma's directory: a folder beside it may lie on another file system."""
+WORK = "compacting"
+"""Inside of it as well: what is being built to take the place of what is in use."""
+OURS = frozenset({FOLDER, WORK})
+"""Folders that Chroma knows nothing of."""
 EVERYTHING = "everything"
+DAY_S = 86_400
 ROOM = 3
 """A copy is kept where this many times its size is free."""
 
@@ -49,10 +55,24 @@ def set_all_aside(directory: Path) -> Path | None:
     """
     # The database last: while it is there, a next start sees that this is not done.
     entries = sorted(
-        (entry for entry in directory.iterdir() if entry.name != FOLDER),
+        (entry for entry in directory.iterdir() if entry.name not in OURS),
         key=lambda entry: (not entry.is_dir(), -len(entry.name)),
     )
     return _moved(directory, entries, directory / FOLDER / EVERYTHING, inside=True)
+
+
+def forget_old(directory: Path, *, days: float) -> None:
+    """Remove what was set aside longer ago.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    folder = directory / FOLDER
+    kept = list(folder.iterdir()) if folder.is_dir() else []
+    for entry in kept:
+        # The time of its last change of name: its own times are those of the index.
+        if time.time() - entry.stat().st_ctime > days * DAY_S:
+            shutil.rmtree(entry)
 
 
 def remove_folders(directory: Path, names: Iterable[str]) -> None:

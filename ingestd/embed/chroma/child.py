@@ -14,11 +14,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .aside import FOLDER
+from .aside import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+HELD = "held"
+"""Last argument of a server that is to wait for a word before it opens the directory."""
 PR_SET_PDEATHSIG = 1
 LEAST_FILE_LIMIT = 4 * 1024**3
 GROWTH = 8
@@ -48,17 +50,33 @@ def limit_file_size(directory: Path) -> None:
 def _files(directory: Path) -> Iterator[Path]:
     """Chroma's files; not those of a broken index that was set aside, which may be huge."""
     for file in directory.rglob("*"):
-        if file.is_file() and FOLDER not in file.relative_to(directory).parts:
+        if file.is_file() and OURS.isdisjoint(file.relative_to(directory).parts):
             yield file
+
+
+def wait_for_go() -> None:
+    """Say on standard output that everything is loaded, and wait for a line on standard input.
+
+    After it, the output goes where the errors go, and there is no input.
+    """
+    os.write(1, b"loaded\n")
+    os.dup2(2, 1)
+    if not os.read(0, 1):
+        sys.exit(0)  # whoever would have said so has ended, or does not need us
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 def main() -> None:
     """Run the server until SIGTERM."""
     config, directory, parent = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     end_with_parent(parent)
-    limit_file_size(directory)
     import chromadb_rust_bindings  # noqa: PLC0415 - only the server's process needs it
 
+    if sys.argv[4:] == [HELD]:
+        wait_for_go()
+    limit_file_size(directory)
     chromadb_rust_bindings.cli(["chroma", "run", config])
 
 

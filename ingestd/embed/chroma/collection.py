@@ -40,6 +40,12 @@ class ChromaCollection:
         self._call = call
         self._handle: Any = call("get_collection", fetch)
 
+    @property
+    def index(self) -> dict[str, Any]:
+        """Chroma's parameters of the index, such as its distance."""
+        found = self._handle.configuration_json.get("hnsw") or {}
+        return {key: value for key, value in found.items() if value is not None}
+
     def upsert(
         self,
         ids: Sequence[str],
@@ -77,9 +83,12 @@ class ChromaCollection:
         """How many slots are there."""
         return int(self._run("count", {}))
 
-    def get(self, ids: Sequence[str], *, embeddings: bool = False) -> list[Record]:
+    def get(
+        self, ids: Sequence[str], *, embeddings: bool = False, texts: bool = True
+    ) -> list[Record]:
         """These slots, as far as they are there."""
-        include = ["documents", "metadatas", *(["embeddings"] if embeddings else [])]
+        wanted = {"documents": texts, "metadatas": True, "embeddings": embeddings}
+        include = [name for name, asked in wanted.items() if asked]
         found: list[Record] = []
         for part in _parts([0] * len(ids)):
             found += _records(self._run("get", {"ids": list(ids[part]), "include": include}))
@@ -142,13 +151,16 @@ class ChromaCollection:
 
 
 def _records(got: Any) -> list[Record]:
-    """What Chroma gives, as records; without embeddings when they were not asked for."""
-    vectors = got["embeddings"]
+    """What Chroma gives, as records; without texts or embeddings that were not asked for."""
+    texts, vectors = got["documents"], got["embeddings"]
     return [
-        Record(slot, text or "", metadata or {}, () if vectors is None else vectors[place])
-        for place, (slot, text, metadata) in enumerate(
-            zip(got["ids"], got["documents"], got["metadatas"], strict=True)
+        Record(
+            slot,
+            (texts[place] if texts else None) or "",
+            metadata or {},
+            () if vectors is None else vectors[place],
         )
+        for place, (slot, metadata) in enumerate(zip(got["ids"], got["metadatas"], strict=True))
     ]
 
 

@@ -7,7 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from .aside import FOLDER
+from .aside import OURS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,8 +40,7 @@ def _files(directory: Path) -> dict[str, list[int]]:
     """Size and time of every file of Chroma's, by name."""
     found = {}
     for folder, folders, files in os.walk(directory):
-        if FOLDER in folders:
-            folders.remove(FOLDER)
+        folders[:] = [name for name in folders if name not in OURS]
         for file in files:
             path = os.path.join(folder, file)
             stat = os.stat(path)  # noqa: PTH116 - as os.walk gives it

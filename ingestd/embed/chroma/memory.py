@@ -55,10 +55,15 @@ class MemoryCollection:
         """How many slots are there."""
         return len(self._slots)
 
-    def get(self, ids: Sequence[str], *, embeddings: bool = False) -> list[Record]:
+    def get(
+        self, ids: Sequence[str], *, embeddings: bool = False, texts: bool = True
+    ) -> list[Record]:
         """These slots, as far as they are there."""
         found = (self._slots[slot] for slot in ids if slot in self._slots)
-        return [r if embeddings else Record(r.id, r.text, r.metadata) for r in found]
+        return [
+            Record(r.id, r.text if texts else "", r.metadata, r.embedding if embeddings else ())
+            for r in found
+        ]
 
     def page(self, offset: int, limit: int, *, embeddings: bool = False) -> list[Record]:
         """Slots in order of their first writing."""

@@ -9,6 +9,7 @@ from ingestd import lock
 from ingestd.errors import StoreError
 
 from .care import BrokenError, Care
+from .exchange import settle
 from .plan import ServerPlan, server_url
 from .server import LAUNCHES, ManagedServer
 from .store import Store, open_embedded, open_http
@@ -66,6 +67,7 @@ async def open_store(
         return store, None
     guard = await asyncio.to_thread(lock_chroma, location)
     stack.callback(guard.release)
+    await asyncio.to_thread(settle, location.chroma_dir)
     care = Care(location.chroma_dir, database, timeout_s=settings.store.probe_timeout_s)
     if mode == "embedded":
         await asyncio.to_thread(_make_sound, care, guard.fileno())

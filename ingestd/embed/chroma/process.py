@@ -14,6 +14,7 @@ import structlog
 
 from ingestd.errors import StoreError
 
+from .child import HELD
 from .listen import listens
 from .plan import open_log, server_config, server_environment
 
@@ -26,6 +27,8 @@ STOP_S = 15.0
 """How long the server may take to end after SIGTERM: killing it while it saves tears its index."""
 POLL_S = 0.05
 ANSWER_S = 2.0
+LOAD_S = 20.0
+"""How long a process that is held may take to load; it is used after that all the same."""
 
 
 async def spawn(plan: ServerPlan) -> asyncio.subprocess.Process:
@@ -34,6 +37,45 @@ async def spawn(plan: ServerPlan) -> asyncio.subprocess.Process:
     Raises:
         StoreError: it cannot be started.
     """
+    return await _spawn(plan, asyncio.subprocess.DEVNULL, None)
+
+
+class Reserve:
+    """A process that is to take over: it loads all it needs, and touches no data yet."""
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def fill(self, plan: ServerPlan) -> None:
+        """Start it, and wait until it has loaded.
+
+        Raises:
+            StoreError: it cannot be started.
+        """
+        pipe = asyncio.subprocess.PIPE
+        self._process = await _spawn(plan, pipe, pipe, HELD)
+        if self._process.stdout is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.stdout.readline(), LOAD_S)
+
+    def take(self) -> asyncio.subprocess.Process | None:
+        """Have it open the data, which nobody else has open; None when there is none."""
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None or process.stdin is None:
+            return None
+        process.stdin.write(b"\n")
+        process.stdin.close()
+        return process
+
+    async def drop(self) -> None:
+        """End it, when it is not needed."""
+        process, self._process = self._process, None
+        await end(process)
+
+
+async def _spawn(
+    plan: ServerPlan, stdin: int, stdout: int | None, *more: str
+) -> asyncio.subprocess.Process:
     try:
         plan.data.mkdir(parents=True, exist_ok=True)
         plan.log_dir.mkdir(parents=True, exist_ok=True)
@@ -44,9 +86,9 @@ async def spawn(plan: ServerPlan) -> asyncio.subprocess.Process:
             # what lies in the current folder is data, and must not be imported.
             return await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "ingestd.embed.chroma.child"),
-                *(str(plan.config_file), str(plan.data), str(os.getpid())),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
+                *(str(plan.config_file), str(plan.data), str(os.getpid()), *more),
+                stdin=stdin,
+                stdout=output if stdout is None else stdout,
                 stderr=output,
                 env=server_environment(os.environ),
                 pass_fds=(plan.lock_fd,),

@@ -20,9 +20,11 @@ from ingestd_state.engine import DatabaseError
 from .care import BrokenError
 from .listen import check_port
 from .plan import DEFAULT_DATABASE, DEFAULT_TENANT, ServerPlan
-from .process import STOP_S, end, spawn, wait_ready
+from .process import STOP_S, Reserve, end, spawn, wait_ready
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .care import Care
     from .examine import Answers
 
@@ -55,6 +57,7 @@ class ManagedServer:
         self._care = care
         self._up = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
+        self._reserve = Reserve()
         self._keeper: asyncio.Task[None] | None = None
 
     @property
@@ -80,15 +83,60 @@ class ManagedServer:
 
     async def stop(self) -> None:
         """Let the server finish what it does, and end it; harmless when it is not there."""
+        await self._end_keeper()
+        await self._reserve.drop()
+        if await self._end_process() and self._care:
+            await in_thread(self._care.closed)
+
+    async def _end_keeper(self) -> None:
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
             keeper.cancel()
             await asyncio.wait([keeper])
+
+    async def _end_process(self) -> bool:
+        """End the server; whether it was there, and ended in order."""
         running = self.pid is not None
         await end(self._process)
-        process = self._process
-        if self._care and running and process and process.returncode == 0:
-            await in_thread(self._care.closed)
+        return running and self._process is not None and self._process.returncode == 0
+
+    async def restart(self, meanwhile: Callable[[], None] = lambda: None) -> float:
+        """End the server in order, and start another; the caller sees to it that nobody writes.
+
+        Args:
+            meanwhile: called in a thread while nobody has the directory open. When it raises, the
+                server is started all the same.
+
+        Returns:
+            Seconds in which nobody answered.
+
+        Raises:
+            StoreError: it does not come up; it is tried again and again, as after a crash.
+            Exception: what ``meanwhile`` raised.
+        """
+        # What takes over is loaded before: then readers wait for a fraction of a second.
+        await self._reserve.fill(self.plan)
+        started = time.monotonic()
+        self._up.clear()  # who finds that it does not answer shall leave it to us
+        try:
+            await self._end_keeper()
+            await self._end_process()
+            await in_thread(lambda: self._change(meanwhile))
+        finally:
+            await self._again()
+        return time.monotonic() - started
+
+    def _change(self, meanwhile: Callable[[], None]) -> None:
+        meanwhile()
+        if self._care and self._process and self._process.returncode == 0:
+            self._care.closed()
+
+    async def _again(self) -> None:
+        try:
+            await self._first_launch()
+        finally:
+            # Where it did not come up: the keeper finds it ended, and goes on.
+            self._keeper = asyncio.create_task(self._keep(), name="chroma-keeper")
 
     async def check(self) -> None:
         """Look after a server that did not answer: one that hangs, or is broken, is replaced.
@@ -137,7 +185,7 @@ class ManagedServer:
         check_port(self.plan.host, self.plan.port)
         if self._care:
             await in_thread(self._care.before)
-        self._process = await spawn(self.plan)
+        self._process = self._reserve.take() or await spawn(self.plan)
         try:
             await wait_ready(self.plan, self._process)
             await self._examine()

@@ -22,7 +22,7 @@ from .verdict import Verdict as Trouble
 from .verdict import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from ingestd.config import StoreSettings
@@ -41,10 +41,12 @@ class Store:
     Attributes:
         call: makes the calls.
         away: the server did not answer when the store was opened.
+        directory: Chroma's data where it is open in this process; None where a server has it.
     """
 
-    def __init__(self, client: Any, call: Caller) -> None:
+    def __init__(self, client: Any, call: Caller, directory: Path | None = None) -> None:
         self._client = client
+        self.directory = directory
         self.away = isinstance(client, LateClient)
         self.call = call
         self._open: dict[str, ChromaCollection] = {}
@@ -111,6 +113,34 @@ class Store:
             if is_missing(error):
                 return None
             raise
+
+    def reopen(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Close the client of a directory, and open another one; no call may be under way.
+
+        Args:
+            meanwhile: called in between. When it raises, another is opened all the same.
+
+        Raises:
+            StoreError: the directory cannot be opened; the next call tries again.
+            Exception: what ``meanwhile`` raised.
+        """
+        directory = self.directory
+        if directory is None:
+            raise StoreError("this store is not in a directory of ours")
+        with self._lock:
+            self._open.clear()  # their handles belong to the old client
+            self._client.close()
+            self._client = LateClient(lambda: open_directory(directory))
+            try:
+                meanwhile()
+            finally:
+                self._connect(directory)
+
+    def _connect(self, directory: Path) -> None:
+        try:
+            self._client.heartbeat()
+        except Exception as error:
+            raise _not_opened(directory, error) from error
 
     def close(self) -> None:
         """Give the client back; no call may be under way."""
@@ -227,8 +257,12 @@ def open_embedded(settings: StoreSettings, directory: Path, *, trusted: bool = F
         directory.mkdir(parents=True, exist_ok=True)
         client = open_directory(directory)
     except Exception as error:
-        raise StoreError(f"cannot open the Chroma data in {directory}: {error}") from error
-    return Store(client, Caller(settings.attempts))
+        raise _not_opened(directory, error) from error
+    return Store(client, Caller(settings.attempts), directory)
+
+
+def _not_opened(directory: Path, error: Exception) -> StoreError:
+    return StoreError(f"cannot open the Chroma data in {directory}: {error}")
 
 
 def _refuse_broken(directory: Path) -> None:
