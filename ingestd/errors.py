@@ -164,6 +164,29 @@ class FindingsError(IngestdError):
     hint = "`ingestd repair --dry-run` shows what would mend them, `ingestd repair` does it."
 
 
+class BusyError(IngestdError):
+    """The daemon does this already, or has too much in hand."""
+
+    exit_code = 19
+    code = "busy"
+    hint = "Try again when it is done."
+
+
+class UnavailableError(IngestdError):
+    """What was asked for cannot be done by this daemon, or on this machine."""
+
+    exit_code = 20
+    code = "unavailable"
+    hint = "`ingestd doctor` shows what is there."
+
+
+class OtherVersionError(UnavailableError):
+    """The running daemon is older or newer, and does not know what is asked of it."""
+
+    code = "other_version"
+    hint = "Start the daemon again with this version of ingestd."
+
+
 class DocumentError(IngestdError):
     """One document could not be taken up; the others go on."""
 

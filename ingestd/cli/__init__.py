@@ -13,9 +13,11 @@ import typer
 from ingestd.errors import IngestdError
 
 from . import check as check_verb
+from . import compact as compact_verb
 from . import config as config_verb
 from . import doctor as doctor_verb
 from . import ls as ls_verb
+from . import profile as profile_verb
 from . import query as query_verb
 from . import rebuild as rebuild_verb
 from . import reconcile as reconcile_verb
@@ -36,7 +38,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 unexpected, 2 usage, 3 some documents failed, 4 configuration, "
     "5 folder missing, 6 already running, 7 port busy, 8 model missing, 9 model mismatch, "
     "10 Chroma, 11 state table, 12 not found, 13 foreign collection, 14 not running, 15 timeout, "
-    "16 watch limit, 17 disk full, 18 check found differences.",
+    "16 watch limit, 17 disk full, 18 check found differences, 19 busy, 20 unavailable.",
 )
 
 
@@ -69,7 +71,9 @@ app.command("retry")(retry_verb.retry)
 app.command("check")(check_verb.check)
 app.command("repair")(repair_verb.repair)
 app.command("rebuild")(rebuild_verb.rebuild)
+app.command("compact")(compact_verb.compact)
 app.add_typer(config_verb.app, name="config")
+app.command("profile")(profile_verb.profile)
 app.command("doctor")(doctor_verb.doctor)
 app.command("version")(version_verb.version)
 

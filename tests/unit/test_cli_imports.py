@@ -23,13 +23,16 @@ HEAVY = {
     "apscheduler",
     "chromadb",
     "httpx",
+    "memray",
     "numpy",
     "onnxruntime",
     "py3langid",
     "sentence_transformers",
+    "starlette",
     "tokenizers",
     "torch",
     "transformers",
+    "uvicorn",
     "watchdog",
 }
 SETTINGS = {"pydantic_settings", "ingestd.config"}
@@ -76,6 +79,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["retry"], HEAVY | SETTINGS | LOGS),
         (["check", "--help"], HEAVY | SETTINGS | DATABASE | LOGS),
         (["repair", "--help"], HEAVY | SETTINGS | DATABASE | LOGS),
+        (["profile", "--help"], HEAVY | SETTINGS | DATABASE | LOGS),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
 )
