@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ingestd_state.status import DocumentStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from sqlalchemy import Row
 
@@ -39,23 +39,42 @@ class Comparison:
         self.found += other.found
         self.seen += other.seen
 
+    def parts(self, size: int) -> Iterator[Comparison]:
+        """The differences, at most so many of each kind at a time; one part where there are none.
+
+        Only the first part counts the files.
+        """
+        most = max(len(self.new), len(self.changed), len(self.missing), len(self.found))
+        seen = self.seen
+        for start in range(0, max(most, 1), size):
+            part = slice(start, start + size)
+            yield Comparison(
+                self.new[part], self.changed[part], self.missing[part], self.found[part], seen
+            )
+            seen = 0
+
 
 def compare(listing: Listing, known: Iterable[Row[Any]]) -> Comparison:
-    """Compare one directory with the table.
+    """Compare one directory with the table, one file after the other.
 
     Args:
-        listing: what the directory holds now.
-        known: its documents, as rows of `documents.KNOWN`.
+        listing: what the directory holds now, by name.
+        known: its documents by path, as rows of `documents.KNOWN`; read once.
     """
     result = Comparison(seen=len(listing.files))
     if listing.unreadable is not None:
         return result  # what cannot be seen is not gone
     prefix = listing.directory + b"/" if listing.directory else b""
-    rows: dict[bytes, Any] = {row.path: row for row in known}
+    unknown = {prefix + name for name in listing.unknown}
+    rows = iter(known)
+    row: Any = next(rows, None)
     for name, now in listing.files:
-        row = rows.pop(prefix + name, None)
-        if row is None:
-            result.new.append((prefix + name, now))
+        path = prefix + name
+        while row is not None and row[1] < path:
+            _not_seen(result, row, unknown)
+            row = next(rows, None)
+        if row is None or row[1] != path:
+            result.new.append((path, now))
             continue
         # Unpacked, because this runs for every file of a source: by name it takes thrice as long.
         key, _, status, device, inode, size, mtime_ns, ctime_ns, missing_since = row
@@ -70,10 +89,14 @@ def compare(listing: Listing, known: Iterable[Row[Any]]) -> Comparison:
             result.changed.append(key)
         elif missing_since is not None:
             result.found.append(key)
-    unknown = {prefix + name for name in listing.unknown}
-    result.missing = [
-        row.id
-        for path, row in rows.items()
-        if path not in unknown and row.missing_since is None and row.status != _DELETED
-    ]
+        row = next(rows, None)
+    while row is not None:
+        _not_seen(result, row, unknown)
+        row = next(rows, None)
     return result
+
+
+def _not_seen(result: Comparison, row: Row[Any], unknown: set[bytes]) -> None:
+    """Take down a document without a file, unless nobody can tell or it is known."""
+    if row.path not in unknown and row.missing_since is None and row.status != _DELETED:
+        result.missing.append(row.id)

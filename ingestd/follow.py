@@ -18,7 +18,7 @@ from .bulletin import Bulletin
 from .errors import IngestdError
 from .looks import Looks
 from .watch.inbox import Inbox, Pace
-from .watch.kernel import READABLE
+from .watch.kernel import BACKLOG, READABLE
 from .watch.mounts import MountWatch
 from .watchers import Watchers
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .config import WatchSettings
+    from .gauges import Gauges
     from .reconcile import Findings, Reconciler
     from .watch.source import WatchedSource
 
@@ -35,6 +36,8 @@ log = structlog.get_logger(__name__)
 CANARY_ANSWER_S = 5.0
 REPLACE_PAUSE_S = 1.0
 """Between two replacements: a storm that overflows every queue shall not take a processor."""
+TASKS = 3
+"""One that awaits roots, one that looks at mounts, one that replaces the watchers."""
 RETURN_S = 1.0
 """Between two looks whether a root that is away has come back."""
 
@@ -90,6 +93,8 @@ class Follower:
         self._pending: tuple[str, int | None, bool] | None = None
         self._renewing = False
         self._awaiting = False
+        self._mounts_changed = False
+        self._looking_at_mounts = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._mount_watch: MountWatch | None = None
 
@@ -109,6 +114,44 @@ class Follower:
         """Have the sources scanned that are polled; to be called at the interval of polling."""
         if names := self.polled():
             self._on_distrust(names)
+
+    def add_gauges(self, gauges: Gauges) -> None:
+        """Have the queues of the watchers counted."""
+        gauges.add(
+            "watcher_inbox_paths",
+            lambda: len(self._inbox),
+            limit=self._inbox.limit,
+            help="Paths that may have changed and wait to be looked at.",
+        )
+        gauges.add(
+            "watcher_inbox_overflows_total",
+            lambda: self._inbox.overflows,
+            total=True,
+            help="Times that the paths of a source were forgotten, and the source scanned instead.",
+        )
+        gauges.add(
+            "watcher_backlog_events",
+            lambda: self._watchers.counts()["backlog"],
+            limit=BACKLOG,
+            help="Events that were read from the kernel and are not in the inbox yet.",
+        )
+        gauges.add(
+            "watcher_watches",
+            lambda: self._watchers.counts()["watches"],
+            help="Directories that the kernel watches for us.",
+        )
+        gauges.add(
+            "watcher_losses_total",
+            lambda: self.lost,
+            total=True,
+            help="Times that the watchers were lost and replaced.",
+        )
+        gauges.add(
+            "watcher_tasks",
+            lambda: len(self._tasks),
+            limit=TASKS,
+            help="Looks at mounts, roots and watchers that are under way.",
+        )
 
     def look_soon(self, source: str, paths: Iterable[bytes]) -> None:
         """Have these paths looked at, as after events."""
@@ -243,11 +286,21 @@ class Follower:
             watch.close()
 
     def _on_mounts(self) -> None:
-        if not self._stopped:
+        if self._stopped:
+            return
+        self._mounts_changed = True
+        if not self._looking_at_mounts:
+            self._looking_at_mounts = True
             self._spawn(self._after_mount(), "check-mounts")
 
     async def _after_mount(self) -> None:
-        await self._check_places()
+        """Look once for all that was mounted meanwhile, however much that is."""
+        try:
+            while self._mounts_changed and not self._stopped:
+                self._mounts_changed = False
+                await self._check_places()
+        finally:
+            self._looking_at_mounts = False
 
     def _on_rules(self) -> None:
         """What is ours has changed, and with it which folders are watched."""

@@ -114,6 +114,13 @@ class Watchers:
         if observer is not None:
             observer.stop()
 
+    def counts(self) -> dict[str, int]:
+        """Directories that are watched, and events that were read and are not handed out yet."""
+        observer = self._observer
+        if observer is None:
+            return {"watches": 0, "backlog": 0}
+        return {"watches": observer.watches(), "backlog": observer.backlog()}
+
     def polled(self) -> set[str]:
         """The sources that are scanned at an interval, because events tell too little of them."""
         return {name for name, mode in self.modes.items() if mode != EVENTS}

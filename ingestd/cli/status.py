@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -58,12 +59,20 @@ def snapshot(location: Location, now: float | None = None) -> dict[str, Any]:
         "documents": {},
         "chunks": {"live": 0},
         "waiting": {"documents": 0, "oldest_s": None},
+        "in_hand": [],
         "failed": [],
         "vectors": {"count": 0, "bytes": 0},
         "watcher": _watcher([]),
         "paused": None,
+        "memory": None,
+        "gauges": [],
         "runs": [],
     }
+    if owner is not None:
+        from . import live
+
+        found["gauges"] = live.gauges(location)
+        found["memory"] = live.memory(owner.pid, found["gauges"])
     try:
         found |= _from_table(location, now)
     except NotFoundError:
@@ -98,6 +107,9 @@ def _from_table(location: Location, now: float) -> dict[str, Any]:
             oldest = documents.oldest_pending(connection)
             last_runs = runs.last(connection, runs.KEPT)
         lost = list(walk(database, Selection(statuses=LOST), limit=LISTED))
+        working = walk(database, Selection(statuses=frozenset({DocumentStatus.WORKING})))
+        # Only what takes long says how far it is.
+        long = list(islice((entry for entry in working if entry.reason), LISTED))
     states = [state.value for state in DocumentStatus]
     by_source = {row.id: {s: counts.get(row.id, {}).get(s, 0) for s in states} for row in rows}
     totals = {state: sum(by[state] for by in by_source.values()) for state in states}
@@ -122,6 +134,14 @@ def _from_table(location: Location, now: float) -> dict[str, Any]:
             "documents": totals["pending"] + totals["working"] + totals["deleted"],
             "oldest_s": None if oldest is None else round(max(0.0, now - oldest), 1),
         },
+        "in_hand": [
+            {
+                "source": names[entry.source_id].name,
+                "path": output.text(names[entry.source_id].path + b"/" + entry.path),
+                "progress": entry.reason,
+            }
+            for entry in long
+        ],
         "failed": [
             {
                 "source": names[entry.source_id].name,

@@ -6,6 +6,12 @@ from typing import Any
 
 from . import output
 
+STATES = {
+    "high": "; past `memory.high`: it is being given back",
+    "max": "; past `memory.max`: changes are recorded, and no new work is begun until it is less "
+    "than high",
+}
+
 
 def page(found: dict[str, Any]) -> output.Page:
     """The snapshot for people."""
@@ -16,6 +22,7 @@ def page(found: dict[str, Any]) -> output.Page:
         [
             ("daemon", _who(found)),
             ("paused", _paused(found["paused"], found["at"])),
+            ("memory", _memory(found["memory"])),
             ("state", found["state_dir"]),
             ("configuration", found["config_file"] or "none: built-in defaults"),
             ("documents", _states(found["documents"])),
@@ -37,6 +44,11 @@ def page(found: dict[str, Any]) -> output.Page:
 
 
 def _tables(result: output.Page, found: dict[str, Any]) -> None:
+    result.table(
+        "In hand",
+        ("path", "how far"),
+        [(entry["path"], entry["progress"]) for entry in found["in_hand"]],
+    )
     shown = len(found["failed"])
     lost = found["documents"].get("failed", 0) + found["documents"].get("dead", 0)
     result.table(
@@ -104,6 +116,22 @@ def _paused(pause: dict[str, Any] | None, now: float) -> str:
         return ""
     hint = f" ({pause['hint']})" if pause["hint"] else ""
     return f"since {_since(pause['since'], now)}: {pause['error']}{hint}"
+
+
+def _memory(memory: dict[str, Any] | None) -> str:
+    """Who takes how much, and what that means where there are marks."""
+    if memory is None or not memory["processes"]:
+        return ""
+    roles: dict[str, int] = {}
+    for process in memory["processes"]:
+        roles[process["role"]] = roles.get(process["role"], 0) + process["bytes"]
+    text = ", ".join(f"{output.size(taken)} {role}" for role, taken in roles.items())
+    if len(roles) > 1:
+        text = f"{output.size(memory['bytes'])}: {text}"
+    marks = [f"{name} {output.size(memory[name])}" for name in ("high", "max") if memory[name]]
+    if marks:
+        text += f" ({', '.join(marks)})"
+    return text + STATES.get(memory["state"], "")
 
 
 def _lost(watcher: dict[str, Any], now: float) -> str:

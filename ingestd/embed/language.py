@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 import re
+import tempfile
 from functools import lru_cache
 from typing import Any
 
+_DISK = "/var/tmp"  # noqa: S108 - without a name; by custom on a disk, as /tmp need not be
 _LOOKED_AT_CHARS = 1000
 _MIN_LETTERS = 12
 _MIN_WIDE_LETTERS = 4
@@ -40,14 +44,43 @@ def language(text: str) -> str:
 
 
 _ISO_LENGTH = 2
+_mappings: list[mmap.mmap] = []
+
+
+def shrink() -> None:
+    """Let go of what was read of the tables; it is read again when it is looked at."""
+    for mapping in _mappings:
+        mapping.madvise(mmap.MADV_DONTNEED)
 
 
 @lru_cache(maxsize=1)
 def _identifier() -> Any:
-    """The identifier, loaded once: it takes its time and some megabytes."""
-    from py3langid.langid import (  # noqa: PLC0415 - slow to import, not always needed
-        MODEL_FILE,
-        LanguageIdentifier,
-    )
+    """The identifier, loaded once: it takes its time and some megabytes.
 
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    Its two large tables, 70 MB, are looked at in few places: they go to a file without a name that
+    is mapped, so that only what is looked at is in memory.
+    """
+    import numpy as np  # noqa: PLC0415 - slow to import, not always needed
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415 - the same
+
+    found = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    try:
+        table, moves = found.nb_ptc, found.tk_nextmove
+        mapped = np.frombuffer(_on_disk(table.tobytes()), table.dtype).reshape(table.shape)
+        found.tk_nextmove = memoryview(_on_disk(moves.tobytes())).cast("B").cast(moves.typecode)
+        found.nb_ptc = mapped
+        found._full_model = (mapped, *found._full_model[1:])  # noqa: SLF001 - it holds it as well
+    except (OSError, AttributeError, TypeError):  # no room, or another version: it works as it is
+        return found
+    return found
+
+
+def _on_disk(content: bytes) -> mmap.mmap:
+    """Bytes that are read from the disk when they are looked at."""
+    folder = _DISK if os.access(_DISK, os.W_OK) else None
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(content)
+        file.flush()
+        mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    _mappings.append(mapping)
+    return mapping

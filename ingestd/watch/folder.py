@@ -54,6 +54,11 @@ class Ruled:
         self._layer = Layer.of([pattern for pattern, _ in listed], folded=folded)
         self._decisions = [TAKEN if pattern.negated else verdict for pattern, verdict in listed]
 
+    @property
+    def weight(self) -> int:
+        """How many patterns it holds that those above it do not."""
+        return self._layer.weight
+
     def decide(self, name: str, *, is_dir: bool) -> Decision | None:
         """What the last pattern that matches decides; None when none does."""
         index = self._layer.last(name, is_dir=is_dir)
@@ -111,6 +116,12 @@ class Folder:
         if is_dir or self.include is None or self._includes(text, is_dir=False):
             return TAKEN
         return _NOT_INCLUDED
+
+    @property
+    def weight(self) -> int:
+        """How much memory it takes, in patterns."""
+        layers = (*self.nested, *self.fixed, *filter(None, (self.include,)))
+        return 1 + sum(layer.weight for layer in layers)
 
     def inside(self, name: bytes, rule_file: RuleFile) -> Folder:
         """The folder of the subdirectory ``name``, which has this rule file."""

@@ -17,7 +17,9 @@ from ingestd.watch.patterns import Pattern, parse
 RULE_FILE = b".ingestignore"
 MAX_RULE_FILE_BYTES = 128 * 1024
 
-_CACHED_FILES = 512
+CACHED_FILES = 512
+_CACHED_BYTES = 512 * 1024
+"""Of all rule files together; parsed, they take up to 160 times as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,11 @@ class RuleFiles:
         self._root = root
         self._lock = threading.Lock()
         self._cache: OrderedDict[bytes, tuple[Key, RuleFile]] = OrderedDict()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        """How many are kept."""
+        return len(self._cache)
 
     def key(self, directory: bytes) -> Key | None:
         """The key of a directory's rule file; None when it has none."""
@@ -87,11 +94,17 @@ class RuleFiles:
                 return cached[1]
         rule_file = _read(self._path(directory))
         with self._lock:
+            self._forget(directory)
             self._cache[directory] = (key, rule_file)
-            self._cache.move_to_end(directory)
-            while len(self._cache) > _CACHED_FILES:
-                self._cache.popitem(last=False)
+            self._bytes += key.size
+            while len(self._cache) > CACHED_FILES or self._bytes > _CACHED_BYTES:
+                self._forget(next(iter(self._cache)))
         return rule_file
+
+    def _forget(self, directory: bytes) -> None:
+        old = self._cache.pop(directory, None)
+        if old is not None:
+            self._bytes -= old[0].size
 
     def _path(self, directory: bytes) -> bytes:
         return b"%b/%b/%b" % (self._root, directory, RULE_FILE)

@@ -83,6 +83,10 @@ class Inbox:
         limit: no more paths than this wait. Above it, all paths of the source with the most of
             them are dropped, and `overflowed` names it: it has to be scanned.
         clock: seconds, never going back.
+
+    Attributes:
+        limit: see above.
+        overflows: how often the paths of a source were dropped.
     """
 
     def __init__(
@@ -96,7 +100,8 @@ class Inbox:
     ) -> None:
         self._loop = loop
         self._pace = Pace(settle_s, max_wait_s)
-        self._limit = limit
+        self.limit = limit
+        self.overflows = 0
         self._clock = clock
         self._lock = threading.Lock()
         self._entries: dict[Key, Entry] = {}
@@ -137,7 +142,7 @@ class Inbox:
         first = not self._entries
         self._entries[key] = Entry(now, now, closed)
         self._counts[key[0]] += 1
-        if len(self._entries) > self._limit:
+        if len(self._entries) > self.limit:
             self._drop_fullest()
             return True
         return closed or first
@@ -148,6 +153,7 @@ class Inbox:
         del self._counts[source]
         self._overflowed.add(source)
         self._announce = True
+        self.overflows += 1
 
     async def take(self) -> list[Key]:
         """Wait for paths that are due, and take them: at most `TAKE_LIMIT`, in order of arrival.

@@ -31,12 +31,17 @@ if TYPE_CHECKING:
     )
 
 OVERFLOW = "overflow"
+BACKLOGGED = "more events than can be looked at"
 UNMOUNTED = "unmounted"
 MOVED = "root moved"
 READABLE = "a folder can be read again"
 """Nothing was lost, but the folder has no watches yet, nor has what is below it."""
 
 _DENIED_KEPT = 1_000
+BACKLOG = 50_000
+"""Events that watchdog may hold between its threads: its own queues have no bound."""
+LOOK_EACH = 64
+"""Events between two looks at how many they are."""
 
 # It takes an event that is on its way at a stop for an error.
 logging.getLogger("watchdog.observers.inotify").setLevel(logging.CRITICAL)
@@ -70,14 +75,26 @@ class Region:
 
 
 class Reader(InotifyFD):
-    """Reads the kernel's queue; reports what watchdog would hide."""
+    """Reads the kernel's queue; reports what watchdog would hide.
 
-    def __init__(self, on_lost: Callable[[str], None]) -> None:
+    Args:
+        on_lost: called with the reason when events were lost, or will be.
+        backlog: how many events were read and are not handed out yet.
+        limit: with more of them, what comes is lost, and that is told.
+    """
+
+    def __init__(
+        self, on_lost: Callable[[str], None], backlog: Callable[[], int], limit: int = BACKLOG
+    ) -> None:
         super().__init__()
         os.set_inheritable(self._inotify_fd, False)
         self.name = "watch-reader"
         self.regions: list[Region] = []
         self._on_lost = on_lost
+        self._backlog = backlog
+        self._limit = limit
+        self._full = False
+        self._taken = 0
         self._roots: set[WatchDescriptor] = set()
 
     def add_callback(
@@ -107,6 +124,8 @@ class Reader(InotifyFD):
         if event.is_queue_overflow:
             self._on_lost(OVERFLOW)
             return
+        if self._is_full():
+            return
         if event.is_move_self:  # asked for on account of the roots, which nobody above watches
             if event.wd in self._roots:
                 self._on_lost(MOVED)
@@ -116,6 +135,14 @@ class Reader(InotifyFD):
         if event.is_attrib and event.is_directory and any(r.readable() for r in self.regions):
             self._on_lost(READABLE)
         super().handle_event(event)
+
+    def _is_full(self) -> bool:
+        """Whether no more is taken; told once, because whoever hears of it replaces this reader."""
+        self._taken += 1
+        if not self._full and self._taken % LOOK_EACH == 0 and self._backlog() > self._limit:
+            self._full = True
+            self._on_lost(BACKLOGGED)
+        return self._full
 
     def run(self) -> None:
         """Read until stopped; report any other end."""
@@ -173,6 +200,10 @@ class _Group(InotifyWatchGroup):
                 self._let_go_of_what_left(event)
         super().on_event(event)
 
+    def backlog(self) -> int:
+        """Events that wait in the grouper of moves."""
+        return len(self._move_event_grouper._queue._queue)  # noqa: SLF001 - nothing public tells
+
     def _let_go_of_what_left(self, event: InotifyEvent) -> None:
         # The two events of a rename come one right after the other. When another one comes
         # between, the directory is watched anew at its new place.
@@ -207,6 +238,11 @@ class _Emitter(InotifyEmitter):
             follow_symlink=self.watch.follow_symlink,
         )
 
+    def backlog(self) -> int:
+        """Events that wait to be paired, or to be put into the queue."""
+        group = self._inotify
+        return group.backlog() if isinstance(group, _Group) else 0
+
     def get_event_mask_from_filter(self) -> Mask:
         return Mask(super().get_event_mask_from_filter() | InotifyConstants.IN_MOVE_SELF)
 
@@ -215,7 +251,7 @@ class Watcher(BaseObserver):
     """watchdog's dispatcher, over a `Reader` of its own."""
 
     def __init__(self, on_lost: Callable[[str], None]) -> None:
-        self.reader = Reader(on_lost)
+        self.reader = Reader(on_lost, self.backlog)
         super().__init__(_Emitter, inotify_fd=self.reader)
         self.name = "watch-dispatch"
 
@@ -237,6 +273,11 @@ class Watcher(BaseObserver):
         for thread in (self, self.reader):
             with contextlib.suppress(RuntimeError):  # it was never started
                 thread.join()
+
+    def backlog(self) -> int:
+        """Events that were read from the kernel and are not handed out yet."""
+        emitters = [emitter for emitter in list(self.emitters) if isinstance(emitter, _Emitter)]
+        return self.event_queue.qsize() + sum(emitter.backlog() for emitter in emitters)
 
     def dead(self) -> str:
         """Which of the threads is dead; empty when all live. Each hides the death of the others."""

@@ -181,6 +181,10 @@ class Observer:
         """How many directories the kernel watches for us."""
         return 0 if self._watcher is None else self._watcher.reader.watches()
 
+    def backlog(self) -> int:
+        """How many events were read and are not handed out yet."""
+        return 0 if self._watcher is None else self._watcher.backlog()
+
     def unwatched(self, source: str | None = None) -> int:
         """How many directories the kernel refused to watch, for want of watches.
 

@@ -162,6 +162,11 @@ class Layer:
         leading = tuple((at, p, p.closure((0,))) for at, p in indexed if p.anchored)
         return cls(names, leading, folded=folded)
 
+    @property
+    def weight(self) -> int:
+        """How many patterns it holds for itself; those without a slash it shares."""
+        return len(self._leading)
+
     def last(self, name: str, *, is_dir: bool) -> int:
         """Index of the pattern that rules over a name in this directory, or -1."""
         name = name.lower() if self._folded else name

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from ingestd.errors import ConfigError
 from ingestd.watch.defaults import DEFAULTS, SECRET
 from ingestd.watch.folder import IGNORED, TAKEN, UNREADABLE, Decision, Folder, Ruled
-from ingestd.watch.ignorefile import RuleFiles
+from ingestd.watch.ignorefile import CACHED_FILES, RuleFiles
 from ingestd.watch.patterns import Pattern, parse
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ __all__ = [
 DEFAULT_MAX_FILE_BYTES = 50 * 1024 * 1024
 
 _CACHED_FOLDERS = 2048
+CACHED = _CACHED_FOLDERS + CACHED_FILES
+_CACHED_PATTERNS = 100_000
+"""Of all folders together: a rule file of thousands of patterns weighs in each folder below."""
+_PATTERN_BYTES = 10
+"""How long a pattern in a rule file is at least, more or less."""
 
 
 class Rules:
@@ -76,7 +81,13 @@ class Rules:
         )
         self._files = RuleFiles(root)
         self._lock = threading.Lock()
-        self._cache: OrderedDict[bytes, tuple[Folder, Key | None, Folder]] = OrderedDict()
+        self._cache: OrderedDict[bytes, tuple[Folder, Key | None, Folder, int]] = OrderedDict()
+        self._weight = 0
+
+    @property
+    def cached(self) -> int:
+        """Folders and rule files that are kept parsed; at most `CACHED` of them."""
+        return len(self._cache) + len(self._files)
 
     def decide(self, path: bytes, *, is_dir: bool = False) -> Decision:
         """Decide about a path relative to the root; the root itself is taken if it is readable.
@@ -122,12 +133,23 @@ class Rules:
                 return cached[2]
         rule_file = self._files.read(path, key)
         folder = parent.with_rules(rule_file) if name is None else parent.inside(name, rule_file)
+        weight = folder.weight + (key.size // _PATTERN_BYTES if key else 0)
         with self._lock:
-            self._cache[path] = (parent, key, folder)
-            self._cache.move_to_end(path)
-            while len(self._cache) > _CACHED_FOLDERS:
-                self._cache.popitem(last=False)
+            self._forget(path)
+            self._cache[path] = (parent, key, folder, weight)
+            self._weight += weight
+            # The last one stays, however heavy: it is in use.
+            while len(self._cache) > 1 and self._is_full():
+                self._forget(next(iter(self._cache)))
         return folder
+
+    def _is_full(self) -> bool:
+        return len(self._cache) > _CACHED_FOLDERS or self._weight > _CACHED_PATTERNS
+
+    def _forget(self, path: bytes) -> None:
+        old = self._cache.pop(path, None)
+        if old is not None:
+            self._weight -= old[3]
 
 
 def steps(directory: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -19,6 +19,7 @@ from ingestd.embed.model import locate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ingestd.embed.engines.halving import HalvingEmbedder
     from ingestd.ports import Embedder
 
 _ENGLISH = "The daemon watches folders and embeds what changed."
@@ -43,7 +44,7 @@ def export_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def _open(kind: str, export_dir: Path) -> Embedder:
+def _open(kind: str, export_dir: Path) -> HalvingEmbedder:
     if kind == "hash":
         return open_embedder(locate("hash"), cache_dir=export_dir)
     engine: Literal["onnx", "torch"] = "onnx" if kind == "onnx" else "torch"
@@ -137,8 +138,8 @@ def test_threads_may_share_it(embedder: Embedder) -> None:
 def test_onnx_agrees_with_torch(export_dir: Path) -> None:
     """Both engines make the same embeddings, so either may serve the same collection."""
     ours, theirs = _open("onnx", export_dir), _open("torch", export_dir)
-    assert isinstance(ours, OnnxEmbedder)
-    assert isinstance(theirs, TorchEmbedder)
+    assert isinstance(ours.inner, OnnxEmbedder)
+    assert isinstance(theirs.inner, TorchEmbedder)
     assert (ours.embed(_TEXTS) * theirs.embed(_TEXTS)).sum(axis=1).min() >= 0.9999
     assert ours.embed_query(_KOREAN) @ theirs.embed_query(_KOREAN) >= 0.9999
     ours.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import namedtuple
 from typing import Any
 
@@ -20,7 +21,7 @@ AS_KNOWN = Fingerprint(1, 2, 3, 4, 5)
 def row(path: bytes, **values: Any) -> Any:
     """A row of the table whose id is its path."""
     known = {
-        "id": path.decode(),
+        "id": os.fsdecode(path),
         "path": path,
         "status": DocumentStatus.INDEXED.value,
         "missing_since": None,
@@ -105,3 +106,27 @@ def test_comparisons_add_up() -> None:
     assert total.seen == 3
     assert [path for path, _ in total.new] == [b"a", b"x/c"]
     assert (total.missing, total.changed) == (["b"], ["x/d"])
+
+
+def test_each_file_meets_its_row_whatever_is_between() -> None:
+    """Files and rows are walked through side by side, both by name, as bytes."""
+    names = [b"A", b"a", b"a-b", b"a.b", b"b", b"\xff"]
+    rows = [row(name) for name in (b"0", b"A", b"a.b", b"a0", b"b", b"\xfe")]
+    found = compare(listing(*names), rows)
+    assert [path for path, _ in found.new] == [b"a", b"a-b", b"\xff"]
+    assert found.missing == ["0", "a0", "\udcfe"]
+    assert (found.changed, found.found) == ([], [])
+
+
+def test_a_comparison_comes_in_parts() -> None:
+    """No part holds more of a kind, all parts together hold everything once, and count it once."""
+    found = Comparison(
+        new=[(b"%d" % n, AS_KNOWN) for n in range(5)], changed=["c"], missing=["m", "n"], seen=7
+    )
+    parts = list(found.parts(2))
+    assert [len(part.new) for part in parts] == [2, 2, 1]
+    total = Comparison()
+    for part in parts:
+        total.add(part)
+    assert total == found
+    assert [part.seen for part in Comparison(seen=3).parts(2)] == [3]

@@ -211,3 +211,28 @@ def test_the_configuration_is_frozen() -> None:
         found.store.port = 1  # type: ignore[misc]
     with pytest.raises(ValidationError):
         found.sources = ()  # type: ignore[misc]
+
+
+def test_marks_of_memory_are_sizes(tmp_path: Path) -> None:
+    """Bytes or a size in words, and nothing by default: then the control group decides."""
+    assert (load()[0].memory.high, load()[0].memory.max) == (None, None)
+    found = settings(tmp_path, '[memory]\nhigh = "512M"\nmax = 2_000_000_000').memory
+    assert (found.high, found.max) == (512 * 1024**2, 2_000_000_000)
+    found = settings(tmp_path, "[memory]\nhigh = 0\nmax = 0").memory
+    assert (found.high, found.max) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('high = "lots"', 'is no size: write bytes, or a number such as "512M"'),
+        ("max = -1", "is no size"),
+        ('high = "2G"\nmax = "1G"', "must not be above `max`"),
+        ('max = "5M"', 'less than the daemon needs to start: at least "128M"'),
+        ("hihg = 1", "did you mean `high`?"),
+        ("check_s = 0", "greater than or equal to 0.1"),
+    ],
+)
+def test_marks_of_memory_that_make_no_sense(tmp_path: Path, lines: str, words: str) -> None:
+    """A size that is none, marks in the wrong order, a mark that the daemon cannot live under."""
+    assert words in complaint(tmp_path, f"[memory]\n{lines}")

@@ -15,6 +15,7 @@ from ingestd.config import LimitSettings
 from ingestd.drain import Drain
 from ingestd.errors import DiskFullError, IngestdError, ModelMismatchError, StateError, StoreError
 from ingestd.location import Location
+from ingestd.memory.gate import Gate
 from ingestd.pause import Pause
 from ingestd.tables import StateDamagedError
 from ingestd_state import collections, runs, vectors
@@ -91,7 +92,8 @@ class Bench:
             settings=SimpleNamespace(limits=LimitSettings(**{"free_bytes": 0, **limits})),
             store=SimpleNamespace(call=call),
         )
-        self.drain = Drain(instance)
+        self.gate = Gate()
+        self.drain = Drain(instance, self.gate)
         self.drain._pause = Pause(lambda: self.now)  # noqa: SLF001 - its clock
 
     def attempt(self) -> bool:
@@ -317,3 +319,30 @@ def test_while_stopping_a_failure_is_no_pause(bench: Bench) -> None:
     assert not asyncio.run(stop())
     assert bench.runs() == []
     assert bench.healer.checked == 0
+
+
+def test_a_shut_gate_keeps_new_work_out(bench: Bench) -> None:
+    """Nothing is begun and nothing is recorded as a failure; open again, it goes on at once."""
+    bench.gate.shut("memory")
+    assert not bench.attempt()
+    assert (bench.job.drains, bench.healer.healed) == (0, 0)
+    bench.gate.open("memory")
+    assert bench.attempt()
+    assert bench.runs() == []
+
+
+def test_a_gate_that_is_shut_meanwhile_ends_the_drain_between_batches(bench: Bench) -> None:
+    """The job finds it shut before its next batch; that is no failure, and there is no pause."""
+    heal = bench.healer.heal
+
+    async def shut_after(lock: asyncio.Lock) -> int:
+        bench.gate.shut("relief")
+        return await heal(lock)
+
+    bench.healer.heal = shut_after  # type: ignore[method-assign]
+    assert not bench.attempt()
+    assert (bench.job.drains, bench.gate.turned_away) == (1, 1)
+    bench.healer.heal = heal  # type: ignore[method-assign]
+    bench.gate.open("relief")
+    assert bench.attempt()
+    assert bench.runs() == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ingestd.embed.language import language
+from ingestd.embed.language import language, shrink
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,11 @@ def test_only_the_beginning_counts() -> None:
     """Text behind the first thousand characters changes nothing."""
     english = "The daemon watches a folder and embeds every document that changes. " * 20
     assert language(english + "한국어 " * 100_000) == "en"
+
+
+def test_the_tables_can_be_let_go() -> None:
+    """When memory is short they leave it, and are read again when somebody asks."""
+    german = "Die Bundesregierung hat gestern beschlossen, dass die Regeln geändert werden."
+    assert language(german) == "de"
+    shrink()
+    assert language(german) == "de"

@@ -27,6 +27,7 @@ from watchdog.events import (
 )
 
 from ingestd.errors import SourceMissingError
+from ingestd.watch import kernel
 from ingestd.watch.observer import Observer, WatchLimitError, dirty_paths
 
 if TYPE_CHECKING:
@@ -607,3 +608,31 @@ class TestHealth:
             check=True,
         )
         assert "inotify" not in done.stdout
+
+
+def test_a_backlog_that_nobody_works_off_is_a_loss(root: Path, heard: Heard) -> None:
+    """Events that cannot be handed out in time are dropped from a bound on, and that is told."""
+    go_on = threading.Event()
+
+    def slow(source: str, path: bytes, closed: bool) -> None:  # noqa: FBT001  # the callback
+        go_on.wait(DEADLINE_S)
+        heard.on_path(source, path, closed)
+
+    observer = Observer(slow, heard.on_lost)
+    observer.watch("docs", os.fsencode(root))
+    observer.start()
+    try:
+        assert observer._watcher is not None  # noqa: SLF001 - for its limit
+        observer._watcher.reader._limit = 500  # noqa: SLF001 - fewer than it is by default
+        for number in range(2_000):
+            (root / f"{number}.txt").touch()
+        until(lambda: kernel.BACKLOGGED in heard.losses)
+        held = observer.backlog()
+        assert 500 < held < 1_000
+        for number in range(2_000):
+            (root / f"{number}.txt").touch()
+        assert observer.backlog() <= held
+        assert heard.losses.count(kernel.BACKLOGGED) == 1
+    finally:
+        go_on.set()
+        observer.stop()

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 
 from ingestd.embed.engines import export, open_embedder
 from ingestd.embed.engines.export import ExportError, exported, is_sound, unsupported
+from ingestd.embed.engines.halving import HalvingEmbedder
 from ingestd.embed.engines.onnx import OnnxEmbedder, plan_batches
 from ingestd.embed.engines.torch import TorchEmbedder
 from ingestd.embed.model import ModelSpec, locate
@@ -245,7 +246,7 @@ def test_auto_falls_back_to_torch_and_says_why(without_export: ModelSpec, tmp_pa
     """A model without an export is run by torch, with one warning that names the reason."""
     with capture_logs() as logs:
         embedder = open_embedder(without_export, cache_dir=tmp_path / "cache")
-    assert isinstance(embedder, TorchEmbedder)
+    assert isinstance(embedder.inner, TorchEmbedder)
     assert np.allclose(np.linalg.norm(embedder.embed(_TEXTS), axis=1), 1, atol=1e-5)
     embedder.close()
     assert [(entry["event"], entry["reason"]) for entry in logs] == [
@@ -264,7 +265,7 @@ def test_a_cache_that_cannot_be_written_falls_back(small: ModelSpec, tmp_path: P
     (tmp_path / "cache").write_text("a file, not a folder")
     with capture_logs() as logs:
         embedder = open_embedder(small, cache_dir=tmp_path / "cache")
-    assert isinstance(embedder, TorchEmbedder)
+    assert isinstance(embedder.inner, TorchEmbedder)
     embedder.close()
     assert logs[-1]["event"] == "engine_fallback"
 

@@ -622,6 +622,42 @@ def test_two_may_find_the_same_new_file(disk: Disk) -> None:
     assert found.new == 1
 
 
+def test_a_large_directory_is_recorded_in_parts(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No transaction grows with a directory: not when it comes, changes, or goes."""
+    monkeypatch.setattr(reconcile, "BATCH_FILES", 3)
+    largest = 0
+
+    def counted(name: str, place: int) -> None:
+        real = getattr(changes, name)
+
+        def count(*arguments: Any, **options: Any) -> Any:
+            nonlocal largest
+            largest = max(largest, len(arguments[place]))
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(changes, name, count)
+
+    counted("mark_missing", 1)
+    counted("mark_changed", 1)
+    counted("mark_found", 1)
+    ids = disk.settled(*(f"sub/{n}.md" for n in range(10)), "x.md")
+    (disk.root / "sub").rename(disk.root.with_name("away"))
+    assert counts(disk.scan()) == {"seen": 1, "deleted": 10}
+    disk.root.with_name("away").rename(disk.root / "sub")
+    assert counts(disk.scan()) == {"seen": 11, "changed": 10}
+    assert disk.ids() == ids
+    disk.index()
+    disk.write(*(f"sub/{n}.md" for n in range(10)), text="another")
+    assert counts(disk.scan()) == {"seen": 11, "changed": 10}
+    disk.index()
+    for number in range(9):
+        (disk.root / f"sub/{number}.md").unlink()
+    assert counts(disk.scan()) == {"seen": 2, "deleted": 9}
+    assert largest == 3
+
+
 def test_a_directory_of_more_files_than_a_statement_takes(disk: Disk) -> None:
     """A flat directory with 40,000 files can change as a whole, as after a restore."""
     listing = [(b"%05d" % n, Fingerprint(1, n, 3, 4, 5)) for n in range(40_000)]

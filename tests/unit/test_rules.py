@@ -417,3 +417,29 @@ class TestAsGitDoes:
         )
         assert done.returncode in (0, 1), done.stderr
         return set(done.stdout.split("\0"))
+
+
+def test_heavy_rule_files_do_not_fill_the_memory(tmp_path: Path) -> None:
+    """However many folders lie below a file of thousands of patterns, few are kept parsed."""
+    patterns = "".join(f"/*/part-{number:05}.tmp\n" for number in range(6_000))
+    (tmp_path / ".ingestignore").write_text(patterns, "ascii")
+    rules = Rules(os.fsencode(tmp_path))
+    for number in range(60):
+        (tmp_path / f"folder-{number}").mkdir()
+        inside = b"folder-%d/part-%05d.tmp" % (number, number)
+        assert not rules.decide(inside).taken
+        assert rules.decide(inside.replace(b".tmp", b".txt")).taken
+    assert 2 <= rules.cached <= 20
+
+
+def test_many_rule_files_do_not_fill_the_memory(tmp_path: Path) -> None:
+    """All that are kept parsed have a bound in bytes; the others are read again."""
+    rules = Rules(os.fsencode(tmp_path))
+    for number in range(30):
+        folder = tmp_path / f"folder-{number}"
+        folder.mkdir()
+        lines = "".join(f"{name}-{number}.tmp\n" for name in range(6_000))
+        (folder / ".ingestignore").write_text(lines, "ascii")
+        assert not rules.decide(b"folder-%d/7-%d.tmp" % (number, number)).taken
+    assert not rules.decide(b"folder-0/7-0.tmp").taken
+    assert len(rules._files) <= 8  # noqa: SLF001 - what is kept

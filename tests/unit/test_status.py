@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ingestd.cli import live
 from ingestd.cli.status import snapshot
 from ingestd.cli.status_page import page
 from ingestd.location import Location
 from ingestd.lock import FileLock, Owner
-from ingestd_state import runs, sources
+from ingestd_state import changes, runs, sources, work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,3 +112,94 @@ def test_a_daemon_that_has_ended_waits_for_nothing(location: Location, database:
     """A pause that was never ended is over with its daemon."""
     add(database, "pause", "store", 900.0, error="no answer", hint="")
     assert told(location)[0]["paused"] is None
+
+
+@pytest.mark.usefixtures("running")
+def test_a_long_document_in_hand_says_how_far_it_is(location: Location, database: Database) -> None:
+    """Documents in hand that take no time are not worth a line."""
+    with database.write() as connection:
+        home = sources.ensure(connection, "docs", b"/docs", "c", "{}")
+        for path in (b"long.txt", b"short.txt"):
+            key = changes.add(connection, (home.id, "docs"), path, (1, 2, 3, 4, 5), now=900.0)
+            work.claim(connection, 1_000.0, [home.id], limit=9, limit_bytes=1 << 40)
+            if path == b"long.txt":
+                work.note(connection, key, "500 of 9,000 chunks are written")
+    found, text = told(location)
+    assert found["in_hand"] == [
+        {"source": "docs", "path": "/docs/long.txt", "progress": "500 of 9,000 chunks are written"}
+    ]
+    assert "500 of 9,000 chunks are written" in text
+    assert "short.txt" not in text
+
+
+@pytest.mark.usefixtures("database", "running")
+def test_memory_is_told_without_the_daemons_help(location: Location) -> None:
+    """Who answers at no socket is measured all the same; only the marks are not known."""
+    found, text = told(location)
+    memory = found["memory"]
+    assert (memory["state"], memory["high"], memory["max"]) == (None, None, None)
+    assert memory["processes"][0]["role"] == "daemon"
+    assert memory["processes"][0]["pid"] == os.getpid()
+    assert memory["bytes"] == sum(process["bytes"] for process in memory["processes"]) > 0
+    assert found["gauges"] == []
+    assert "MiB daemon" in text
+
+
+@pytest.mark.usefixtures("database")
+def test_no_daemon_takes_no_memory(location: Location) -> None:
+    """Then there is nothing to measure."""
+    found, text = told(location)
+    assert found["memory"] is None
+    assert "  memory  " not in text
+
+
+@pytest.mark.usefixtures("database", "running")
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [(0, ""), (1, "it is being given back"), (2, "no new work is begun until it is less")],
+)
+def test_marks_are_told_by_the_daemon(
+    location: Location, monkeypatch: pytest.MonkeyPatch, state: int, words: str
+) -> None:
+    """What the marks are, and what it does about them, only it knows."""
+    values = {"memory_state": state, "memory_high_bytes": 2**30, "memory_max_bytes": 2**31}
+    answer = [{"name": name, "value": value} for name, value in values.items()]
+    monkeypatch.setattr(live, "gauges", lambda _location: answer)
+    found, text = told(location)
+    assert found["memory"]["state"] == ("ok", "high", "max")[state]
+    assert (found["memory"]["high"], found["memory"]["max"]) == (2**30, 2**31)
+    assert "(high 1.0 GiB, max 2.0 GiB)" in text
+    assert words in text
+
+
+def test_gauges_come_over_the_socket(tmp_path: Path) -> None:
+    """Asked for as HTTP; what is no answer of the daemon is none."""
+    location = Location(None, tmp_path, tmp_path, "sqlite://")
+    assert live.gauges(location) == []
+    answers = [
+        _answer(b'{"gauges": [{"name": "a_bytes"}]}'),
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\noops",
+        b"nonsense\r\n\r\n",
+    ]
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "control.sock"))
+        listener.listen()
+
+        def serve() -> None:
+            for answer in answers:
+                connection, _ = listener.accept()
+                with connection:
+                    asked = connection.recv(4096)
+                    assert asked.startswith(b"GET /v1/gauges HTTP/1.1")
+                    connection.sendall(answer)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        found = [live.gauges(location) for _ in answers]
+        server.join()
+    assert found == [[{"name": "a_bytes"}], [], [], []]
+
+
+def _answer(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)

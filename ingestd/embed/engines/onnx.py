@@ -8,13 +8,15 @@ stay in the cache of a core.
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ingestd.embed.engines.unit import scale_rows
 from ingestd.embed.tokenize import InputTokenizer
+from ingestd.memory import heap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,8 +27,22 @@ if TYPE_CHECKING:
     from ingestd.embed.model import ModelSpec
     from ingestd.ports import Vectors
 
-_BATCH = 4
-_BATCH_TOKENS = 512
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """How much goes through the model in one call.
+
+    Attributes:
+        texts: at most so many.
+        tokens: at most so many, once padded; a single text may have more.
+    """
+
+    texts: int = 4
+    tokens: int = 512
+
+
+USUAL = Batch()
+"""Small: the activations stay in the cache of a core."""
 
 
 class OnnxEmbedder:
@@ -37,12 +53,22 @@ class OnnxEmbedder:
         model: the exported graph: ids and mask of shape (batch, tokens) to pooled embeddings of
             shape (batch, dimension).
         threads: how many batches run at once, each on one core; by default one per usable core.
+        batch: how much goes through in one call.
     """
 
-    def __init__(self, spec: ModelSpec, model: Path, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        model: Path,
+        *,
+        threads: int | None = None,
+        batch: Batch = USUAL,
+    ) -> None:
         self._spec = spec
         self._tokenizer = InputTokenizer(spec)
         self._session = _open_session(model)
+        self._giving_back = _giving_back()
+        self._batch = batch
         self._threads = threads or usable_cores()
         self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="embed")
 
@@ -58,13 +84,26 @@ class OnnxEmbedder:
         """
         rows = self._tokenizer.ids(texts, self._spec.document_prefix)
         out = np.empty((len(rows), self.dimension), dtype=np.float32)
-        batches = plan_batches([len(row) for row in rows])
+        batches = plan_batches([len(row) for row in rows], self._batch)
 
-        def run(batch: list[int]) -> None:
-            out[batch] = self._forward([rows[at] for at in batch])
+        def run(batch: list[int], options: Any) -> None:
+            out[batch] = self._forward([rows[at] for at in batch], options)
 
-        for _ in self._executor.map(run, batches):
-            pass  # raises what a batch raised
+        plan = list(batches)
+        # With the last batch, the smallest, what the others needed is given back.
+        last = len(plan) - 1
+        futures = [
+            self._executor.submit(run, batch, self._giving_back if at == last else None)
+            for at, batch in enumerate(plan)
+        ]
+        # All of them, before the first failure is raised: the caller may try again with less, and
+        # what still runs would take the memory.
+        wait(futures, return_when=FIRST_EXCEPTION)
+        for future in futures:
+            future.cancel()
+        wait(futures)
+        for future in futures:
+            future.result()
         return out
 
     def embed_query(self, text: str) -> Vectors:
@@ -76,7 +115,7 @@ class OnnxEmbedder:
         """End the threads; batches that run are finished, others dropped."""
         self._executor.shutdown(cancel_futures=True)
 
-    def _forward(self, rows: list[NDArray[np.int64]]) -> Vectors:
+    def _forward(self, rows: list[NDArray[np.int64]], options: Any = None) -> Vectors:
         shape = len(rows), max(len(row) for row in rows)
         # The id of padding is of no account: the mask hides it.
         ids = np.zeros(shape, dtype=np.int64)
@@ -85,25 +124,26 @@ class OnnxEmbedder:
             ids[at, : len(row)] = row
             mask[at, : len(row)] = 1
         feed = {"input_ids": ids, "attention_mask": mask}
-        pooled: Vectors = self._session.run(["embedding"], feed)[0]
+        pooled: Vectors = self._session.run(["embedding"], feed, options)[0]
         scale_rows(pooled)
         return pooled
 
 
-def plan_batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+def plan_batches(lengths: Sequence[int], batch: Batch = USUAL) -> Iterator[list[int]]:
     """Cut texts into batches of like length, the longest first so that no thread ends late.
 
     Args:
         lengths: tokens of each text.
+        batch: how large one may be.
 
     Yields:
-        Positions of the texts of a batch: at most 4, of at most 512 tokens once padded.
+        Positions of the texts of a batch.
     """
     order = sorted(range(len(lengths)), key=lambda at: -lengths[at])
     start = 0
     while start < len(order):
-        fitting = _BATCH_TOKENS // max(1, lengths[order[start]])
-        end = start + max(1, min(_BATCH, fitting))
+        fitting = batch.tokens // max(1, lengths[order[start]])
+        end = start + max(1, min(batch.texts, fitting))
         yield order[start:end]
         start = end
 
@@ -118,8 +158,19 @@ def usable_cores() -> int:
 def _open_session(model: Path) -> Any:
     import onnxruntime  # noqa: PLC0415  # 0.2 s, and only this engine needs it
 
+    heap.tune()  # else the heap keeps what ONNX Runtime gives back
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # our threads run whole batches side by side
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 4  # what fails is raised; it need not be printed as well
     return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+
+
+def _giving_back() -> Any:
+    """Options of a run after which ONNX Runtime frees the memory that it keeps for the next one."""
+    import onnxruntime  # noqa: PLC0415  # as above
+
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options

@@ -1,0 +1,76 @@
+"""What only the running daemon knows: its gauges, asked for at the control socket.
+
+Without the client of `ingestd.serve`, because `status` shall be quick, and shall tell the rest when
+the daemon does not answer.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from http.client import HTTPConnection, HTTPException
+from typing import TYPE_CHECKING, Any
+
+from ingestd.memory import processes
+from ingestd.serve.address import short_name, socket_of
+
+if TYPE_CHECKING:
+    from ingestd.location import Location
+
+ANSWER_S = 3.0
+"""How long the daemon is waited for."""
+STATES = ("ok", "high", "max")
+
+
+class _Connection(HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("ingestd", timeout=ANSWER_S)
+        self._name = name
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._name)
+
+
+def gauges(location: Location) -> list[dict[str, Any]]:
+    """The gauges of the daemon on a state directory; empty when it does not answer."""
+    try:
+        with short_name(socket_of(location.state_dir)) as name:
+            connection = _Connection(name)
+            try:
+                connection.request("GET", "/v1/gauges")
+                answer = connection.getresponse()
+                found = json.loads(answer.read()) if answer.status == 200 else {}  # noqa: PLR2004
+            finally:
+                connection.close()
+    except (OSError, HTTPException, ValueError):
+        return []
+    listed = found.get("gauges") if isinstance(found, dict) else None
+    return listed if isinstance(listed, list) else []
+
+
+def memory(pid: int, found: list[dict[str, Any]]) -> dict[str, Any]:
+    """The memory of the daemon and its children, and the marks where the daemon told them.
+
+    Args:
+        pid: of the daemon.
+        found: its gauges.
+    """
+    values = {gauge["name"]: gauge["value"] for gauge in found}
+    roles = processes.by_role(processes.tree(pid))
+    listed = [
+        {"role": role, "pid": one.pid, "bytes": one.pss, "rss_bytes": one.rss}
+        for role, several in roles.items()
+        for one in several
+    ]
+    state = values.get("memory_state")
+    return {
+        "state": None if state is None else STATES[int(state)],
+        "bytes": sum(process["bytes"] for process in listed),
+        "high": values.get("memory_high_bytes"),
+        "max": values.get("memory_max_bytes"),
+        "processes": listed,
+    }
