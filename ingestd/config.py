@@ -10,12 +10,20 @@ import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from .errors import ConfigError
 from .location import Location, locate, read_toml
+from .memory import marks, size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +82,11 @@ class StoreSettings(Part):
     attempts: int = Field(default=5, ge=1, description="tries of one request")
     probe_timeout_s: float = Field(
         default=20.0, gt=0, description="longest wait for a sound answer after a start"
+    )
+    compact_at: float = Field(
+        default=2.0,
+        ge=1.2,
+        description="places ever used over live chunks, from which on an index is built anew",
     )
 
     @model_validator(mode="after")
@@ -146,6 +159,59 @@ class LimitSettings(Part):
     stop_s: float = Field(default=10.0, gt=0, description="time to finish what is in hand")
 
 
+Mark = Annotated[int | None, BeforeValidator(size.parse_or_none)]
+
+
+class MemorySettings(Part):
+    """Bounds for the memory of the daemon, its Chroma server and its other children together."""
+
+    high: Mark = Field(
+        default=None,
+        description='past it memory is given back; bytes, or such as "512M"; 0: never; default: '
+        "90 % of the control group's memory.high, or 80 % of `max`",
+    )
+    max: Mark = Field(
+        default=None,
+        description="past it no new work is begun until it is less than `high`; 0: never; default: "
+        "90 % of the control group's memory.max",
+    )
+    check_s: float = Field(default=5.0, ge=0.1, description="between two looks")
+
+    @model_validator(mode="after")
+    def _marks_make_sense(self) -> MemorySettings:
+        for name, mark in (("high", self.high), ("max", self.max)):
+            if mark and mark < marks.LEAST:
+                message = (
+                    f"`{name}` = {mark:,} bytes is less than the daemon needs to start: "
+                    f'at least "{marks.LEAST // MIB}M"'
+                )
+                raise ValueError(message)
+        if self.high and self.max and self.high > self.max:
+            message = f"`high` ({self.high:,} bytes) must not be above `max` ({self.max:,} bytes)"
+            raise ValueError(message)
+        return self
+
+
+class ExtractSettings(Part):
+    """Bounds of the child process that reads files."""
+
+    memory_bytes: int = Field(
+        default=1024 * MIB, ge=64 * MIB, description="memory that one file may take in it"
+    )
+    timeout_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="processor time that one file may take without progress; on the clock, "
+        "five times as much",
+    )
+    recycle_documents: int = Field(
+        default=2_000, ge=1, description="files after which it is replaced"
+    )
+    recycle_bytes: int = Field(
+        default=192 * MIB, ge=1, description="resident memory past which it is replaced"
+    )
+
+
 class LogSettings(Part):
     """Logs go to standard error."""
 
@@ -171,6 +237,8 @@ class Settings(BaseSettings):
     chunk: ChunkSettings = ChunkSettings()
     watch: WatchSettings = WatchSettings()
     limits: LimitSettings = LimitSettings()
+    extract: ExtractSettings = ExtractSettings()
+    memory: MemorySettings = MemorySettings()
     log: LogSettings = LogSettings()
 
     @classmethod

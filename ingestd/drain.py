@@ -18,6 +18,7 @@ from ingestd_state import collections, runs
 from ingestd_state.engine import DamagedError, DatabaseError
 
 from .errors import DiskFullError, IngestdError, StoreError
+from .memory.gate import Gate, ShutError
 from .pause import Pause
 from .space import Space
 from .tables import StateDamagedError, as_told, remake_cache
@@ -35,10 +36,16 @@ EVENTS = {"store": "store_unavailable", "disk_full": "disk_full"}
 
 
 class Drain:
-    """The embed job, and what it waits for."""
+    """The embed job, and what it waits for.
 
-    def __init__(self, instance: Instance) -> None:
+    Args:
+        instance: what it drains.
+        gate: shut, it takes up no more work; asked between two batches.
+    """
+
+    def __init__(self, instance: Instance, gate: Gate | None = None) -> None:
         self._instance = instance
+        self._gate = gate or Gate()
         self._pause = Pause()
         self._space = Space.of(instance.location, instance.settings.limits.free_bytes)
         self._stopping = False
@@ -54,7 +61,7 @@ class Drain:
         while True:
             try:
                 await self._heal()
-                return await self._instance.job.drain(self._space.check)
+                return await self._instance.job.drain(self._ready)
             except DamagedError as error:
                 if error.url != self._instance.cache.url:
                     raise as_told(error) from error
@@ -79,10 +86,12 @@ class Drain:
             StateDamagedError: nothing can be recorded any more.
             Exception: an error that nobody foresaw.
         """
-        if self._pause.resting:
+        if self._pause.resting or not self._gate.is_open:
             return False
         try:
             await self.once()
+        except ShutError:
+            return False  # who shut the gate says why, and has us called when it is open
         except StateDamagedError:
             raise
         except IngestdError as error:
@@ -129,6 +138,10 @@ class Drain:
         self._instance.store.call.stop()
         task.cancel()
         await asyncio.wait([task], timeout=ABANDON_S)
+
+    def _ready(self) -> None:
+        self._gate.check()
+        self._space.check()
 
     async def _heal(self) -> None:
         await asyncio.to_thread(self._check_before_refill)

@@ -7,27 +7,34 @@ import hashlib
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
 from . import lock
 from .embed import model
+from .embed.chroma.layout import digests
 from .embed.chroma.opening import lock_chroma, open_store, store_url
-from .embed.chunk import Chunker
+from .embed.compact import Compactor
+from .embed.cutting import Cutting
 from .embed.engines import open_embedder
 from .embed.extract import EXTRACTOR_VERSION
+from .embed.ground import Ground
 from .embed.heal import Healer
 from .embed.hub_cache import recorded_embedding_function, seed_hub_cache
 from .embed.job import EmbedJob, Parts
 from .embed.outcome import Recorder
 from .embed.prepare import Preparer
+from .embed.reading.pool import Pool
 from .embed.refill import Refiller
+from .embed.spool import Spool, clear_spools
 from .embed.texts import TextEmbedder
-from .embed.tokenize import open_tokenizer
+from .embed.tokenize import longest_input
 from .embed.totals import Totals
 from .embed.write import Writer
 from .errors import AlreadyRunningError, StateError
+from .gauges import Gauges
 from .reconcile import Reconciler
 from .roots import register_sources
 from .tables import open_state
@@ -38,6 +45,7 @@ if TYPE_CHECKING:
     from ingestd_state.engine import Database
 
     from .config import Settings, StoreMode
+    from .embed.chroma.collection import ChromaCollection
     from .embed.chroma.server import ManagedServer
     from .embed.chroma.store import Store
     from .embed.model import ModelSpec
@@ -68,6 +76,10 @@ class Instance:
     store: Store
     server: ManagedServer | None
     healer: Healer
+    texts: TextEmbedder
+    pool: Pool
+    gauges: Gauges
+    compactor: Compactor
     clock: Callable[[], float] = time.time
 
 
@@ -98,6 +110,8 @@ async def open_instance(
         roots = tuple(str(source.path.expanduser().absolute()) for source in settings.sources)
         instance_lock = take_lock(location, lock.Owner.me(verb, store_url=url, sources=roots))
         stack.callback(instance_lock.release)
+        spools = location.state_dir / "spool"
+        await asyncio.to_thread(clear_spools, spools)
         database, cache = await asyncio.to_thread(open_state, location)
         stack.callback(cache.close)
         stack.callback(database.close)
@@ -108,16 +122,38 @@ async def open_instance(
         patient = mode == "remote" and verb == "run"
         store, server = await open_store(settings, location, mode, database, stack, patient=patient)
         recorded = recorded_embedding_function(spec)
+
+        def opened(name: str) -> ChromaCollection:
+            return store.renew(name, spec, recorded)
+
         healer = Healer(
             database,
-            Refiller(database, cache, model=spec.fingerprint, clock=time.time),
-            opened=lambda name: store.renew(name, spec, recorded),
+            Refiller(
+                database,
+                cache,
+                model=spec.fingerprint,
+                clock=time.time,
+                peek=None if mode == "remote" else partial(digests, location.chroma_dir),
+            ),
+            opened=opened,
             names={source.collection for source in found.values()},
             call=store.call,
             server=server,
         )
         if not store.away:  # else it looks before the first drain
             await healer.look()
+        ground = None
+        if mode != "remote":
+            ground = Ground(
+                location.chroma_dir,
+                database,
+                cache,
+                spec.fingerprint,
+                store,
+                server,
+                opened,
+                settings.limits.free_bytes,
+            )
         totals = Totals()
         texts = TextEmbedder(
             cache,
@@ -132,8 +168,8 @@ async def open_instance(
             clock=time.time,
         )
         stack.callback(texts.close)
-        chunker = make_chunker(settings, spec)
-        pipeline = pipeline_version(chunker, spec)
+        cutting = make_cutting(settings, spec)
+        pipeline = pipeline_version(cutting, spec)
         writer = Writer(
             database,
             cache,
@@ -146,12 +182,19 @@ async def open_instance(
         recorder = Recorder(
             database, settings.limits, pipeline=pipeline, totals=totals, clock=time.time
         )
-        preparer = Preparer(chunker, pipeline, file_bytes=settings.limits.file_bytes)
+        pool = Pool(spec, cutting, settings.extract)
+        preparer = Preparer(
+            pool,
+            pipeline,
+            file_bytes=settings.limits.file_bytes,
+            spools=lambda: Spool(spools),
+        )
         parts = Parts(
             database, preparer, texts, writer, recorder, totals, settings.limits, time.time
         )
         job = EmbedJob(parts, {source.id: source for source in found.values()})
         stack.callback(job.close)
+        stack.callback(pool.close)  # before the job's threads are waited for
         await asyncio.to_thread(recorder.outdate)
         yield Instance(
             settings,
@@ -166,6 +209,10 @@ async def open_instance(
             store,
             server,
             healer,
+            texts,
+            pool,
+            Gauges(),
+            Compactor(ground),
         )
 
 
@@ -186,20 +233,16 @@ def take_lock(location: Location, owner: lock.Owner) -> lock.FileLock:
         raise StateError(f"{location.state_dir}: {error.strerror}") from error
 
 
-def make_chunker(settings: Settings, spec: ModelSpec) -> Chunker:
-    """The chunker that the configuration asks for."""
-    tokens = settings.chunk.tokens
-    return Chunker(
-        open_tokenizer(spec),
-        max_tokens=min(tokens, spec.max_tokens) if tokens else None,
-        size=settings.chunk.size,
-        overlap=settings.chunk.overlap,
-    )
+def make_cutting(settings: Settings, spec: ModelSpec) -> Cutting:
+    """How the configuration asks for documents to be cut."""
+    longest = longest_input(spec)
+    tokens = min(settings.chunk.tokens or longest, longest)
+    return Cutting(tokens, settings.chunk.size, settings.chunk.overlap)
 
 
-def pipeline_version(chunker: Chunker, spec: ModelSpec) -> str:
+def pipeline_version(cutting: Cutting, spec: ModelSpec) -> str:
     """A digest of all that decides which chunks and vectors a file gives."""
-    parts = (PIPELINE_VERSION, EXTRACTOR_VERSION, chunker.version, spec.fingerprint)
+    parts = (PIPELINE_VERSION, EXTRACTOR_VERSION, cutting.version, spec.fingerprint)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 

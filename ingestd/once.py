@@ -17,8 +17,9 @@ from ingestd_state.status import DocumentStatus
 
 from .drain import Drain
 from .errors import IngestdError
+from .maintain import Maintainer, maintain
 from .reconcile import Findings
-from .service import PROGRESS_S, look_for_gone, maintain, report_progress, settle
+from .service import PROGRESS_S, look_for_gone, report_progress, settle
 from .tables import as_told
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ async def run_once(instance: Instance, stop: Stop, reporter: Reporter) -> dict[s
     """Bring the collections in line with the disk, once.
 
     Returns:
-        The report: ``documents``, ``chunks``, ``seconds``, ``peak_rss_bytes``, ``errors``;
+        The report: ``documents``, ``chunks``, ``seconds``, ``peak_rss_bytes``,
+        ``extraction_peak_rss_bytes``, ``errors``;
         described in ``docs/cli.md``. After a stop it is about what was done until then.
 
     Raises:
@@ -61,7 +63,7 @@ async def run_once(instance: Instance, stop: Stop, reporter: Reporter) -> dict[s
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await task
     if not stop.event.is_set():
-        await asyncio.to_thread(maintain, instance)
+        await _maintain(instance, stop)
     await report_progress(instance, reporter)
     reporter.ready(instance)
     seconds |= {"total": time.monotonic() - started, **instance.totals.seconds}
@@ -96,6 +98,18 @@ def _result(work: asyncio.Task[None], *, stopped: bool) -> None:
     if not stopped or not isinstance(error, IngestdError):
         raise error
     log.warning("left_for_next_start", error=error.message)
+
+
+async def _maintain(instance: Instance, stop: Stop) -> None:
+    """Maintain what a daemon maintains by night; a stop breaks it off."""
+    await asyncio.to_thread(maintain, instance)
+    maintainer = Maintainer(instance)
+    compacting = asyncio.create_task(maintainer.compact_due(), name="compact")
+    stopping = asyncio.create_task(_wait(stop), name="stop")
+    await asyncio.wait([compacting, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    maintainer.stop()
+    await compacting
 
 
 async def _wait(stop: Stop) -> None:
@@ -146,6 +160,7 @@ def _report(instance: Instance, findings: Findings, seconds: dict[str, float]) -
             for name in ("total", "scan", "extract", "embed", "store")
         },
         "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "extraction_peak_rss_bytes": instance.pool.peak_bytes,
         "errors": [
             {
                 "path": document.path.decode("utf-8", "backslashreplace"),

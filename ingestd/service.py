@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from ingestd_state import chunks, vectors, work
+from ingestd_state import work
 from ingestd_state.engine import DatabaseError
 
+from .desk import Desk
 from .drain import Drain
+from .figures import add_gauges
 from .follow import Follower
 from .home import Home
+from .maintain import Maintainer
+from .memory.gate import Gate
+from .memory.trimmer import TRIM_S, Trimmer
+from .relief import guard_of
 from .scans import Scans
 from .schedule import DRAIN_S, Schedule
 from .tables import as_told
@@ -52,7 +58,12 @@ class Service:
         self._reporter = reporter
         self._due = asyncio.Event()
         self._caught_up = False
-        self._drain = Drain(instance)
+        gate = Gate()
+        self._drain = Drain(instance, gate)
+        self._guard = guard_of(instance, gate, on_open=self._due.set)
+        self._trimmer = Trimmer()
+        self._maintainer = Maintainer(instance)
+        self._desk = Desk(instance, self._maintainer)
         self._home = Home(*state_files(instance))
         self._scans = Scans(instance.reconciler, instance.sources, on_scanned=self._due.set)
         self._follower = Follower(
@@ -63,6 +74,13 @@ class Service:
             on_change=self._on_change,
             on_distrust=self._scans.soon,
         )
+
+    def _add_gauges(self) -> None:
+        gauges = self._instance.gauges
+        add_gauges(gauges, self._instance)
+        self._guard.add_gauges(gauges)
+        self._follower.add_gauges(gauges)
+        self._trimmer.add_gauges(gauges)
 
     async def run(self) -> None:
         """Run until a stop is asked for.
@@ -82,15 +100,21 @@ class Service:
             self._task("reconcile", self._scans.run()),
             self._task("progress", self._progress_loop()),
             self._task("home", self._home.keep()),
+            self._task("maintain", self._maintainer.run()),
         ]
         embed = self._task("embed", self._embed_loop())
         stopping = self._task("stop", self._wait_stop())
         try:
+            self._add_gauges()
+            await self._desk.open()
             await asyncio.wait([*tasks, embed, stopping], return_when=asyncio.FIRST_COMPLETED)
             self._raise_first([*tasks, embed])
         finally:
             schedule.stop()
+            self._maintainer.stop()
+            await self._desk.close()
             self._instance.reconciler.interrupt()
+            await self._guard.stop()
             await self._cancel([*tasks, stopping])
             await asyncio.to_thread(self._follower.stop)
             await self._end(embed)
@@ -127,7 +151,9 @@ class Service:
         schedule.every(settings.poll_s, "poll", self._follower.poll_due)
         schedule.every(settings.canary_s, "canary", self._follower.check)
         schedule.every(settings.canary_s, "store", self._drain.look_after)
-        schedule.nightly("maintain", self._maintain)
+        schedule.every(self._instance.settings.memory.check_s, "memory", self._guard.check)
+        schedule.every(TRIM_S, "trim", self._trimmer.tick)
+        schedule.nightly("maintain", self._maintainer.nightly)
         return schedule
 
     async def _tick_drain(self) -> None:
@@ -136,14 +162,12 @@ class Service:
     async def _tick_reconcile(self) -> None:
         self._scans.soon(self._instance.sources)
 
-    async def _maintain(self) -> None:
-        await asyncio.to_thread(maintain, self._instance)
-
     async def _embed_loop(self) -> None:
         while not self._stop.event.is_set():
             await self._due.wait()
             self._due.clear()
             if await self._drain.attempt():
+                self._maintainer.soon()
                 self._look_for_gone()
                 self._tell_ready()
 
@@ -226,31 +250,3 @@ def count_open(instance: Instance) -> int:
     ids = [source.id for source in instance.sources.values()]
     with instance.database.read() as connection:
         return work.count_open(connection, instance.clock(), ids)
-
-
-def maintain(instance: Instance) -> None:
-    """Keep the caches within their bounds, and cut the write-ahead logs; blocking.
-
-    That a table cannot be written now is no harm: the next time will do.
-    """
-    try:
-        pruned = _prune(instance)
-        instance.cache.checkpoint()
-        instance.database.checkpoint()
-    except DatabaseError as error:
-        log.warning("maintain_failed", error=str(error))
-        return
-    if pruned.live:
-        log.warning(
-            "vectors_short",
-            pruned=pruned.live,
-            hint="The cache does not hold all that is indexed: raise `limits.vectors_bytes`.",
-        )
-    log.info("maintained", vectors_pruned=pruned.dead + pruned.live)
-
-
-def _prune(instance: Instance) -> vectors.Trimmed:
-    limit = instance.settings.limits.vectors_bytes
-    model = instance.spec.fingerprint
-    with instance.database.read() as table, instance.cache.write() as connection:
-        return vectors.trim(connection, limit, model=model, live=chunks.digests(table))

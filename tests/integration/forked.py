@@ -39,8 +39,12 @@ def run(order):
     code = 70
     try:
         sys.argv = ["ingestd", *order["arguments"]]
-        import ingestd.embed.write
-        ingestd.embed.write.BATCH = order["batch"]
+        import ingestd.embed.spool as spool
+        if order["sizes"]:
+            spool.SIZES = spool.Sizes(*order["sizes"])
+            spool.LONG_CHUNKS = spool.SIZES.long_chunks
+        import ingestd.embed.place
+        ingestd.embed.place.BATCH = order["batch"]
         from ingestd.cli import main
         code = main()
     except SystemExit as end:
@@ -76,7 +80,14 @@ class Ended:
 
 
 class Zygote:
-    """The process that is forked."""
+    """The process that is forked.
+
+    Attributes:
+        sizes: from how many chunks on a document is long, and how many are a page; None for what
+            it is in earnest.
+    """
+
+    sizes: tuple[int, int] | None = None
 
     def __init__(self, folder: Path) -> None:
         self._out = folder / "stdout"
@@ -108,6 +119,7 @@ class Zygote:
             "stdout": str(self._out),
             "stderr": str(self._err),
             "batch": SLOTS,
+            "sizes": self.sizes,
         }
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 BIG = 12
 """Sections of a document that goes to the collection in several requests."""
+LONG = 40
+"""Sections of a long document."""
 LIMITS = {
     "INGESTD_LIMITS__BATCH_DOCUMENTS": "6",
     "INGESTD_CHUNK__TOKENS": "64",
@@ -79,6 +81,30 @@ def after(folder: Path) -> None:
     (folder / "swap").rename(folder / "swap-b.md")
     write(folder, "new.md", "n", 1, 2, 3)
     shutil.copy(folder / "same.md", folder / "copy.md")
+
+
+def long_before(folder: Path) -> None:
+    """Make a folder with long documents as it was."""
+    write(folder, "edit.md", *range(LONG))
+    write(folder, "shrink.md", *range(LONG))
+    write(folder, "gone.md", *range(LONG))
+    write(folder, "moved.md", *range(LONG))
+    write(folder, "swap.md", *range(LONG))
+    write(folder, "grow.md", *range(5))
+    write(folder, "short.md", *range(5))
+
+
+def long_after(folder: Path) -> None:
+    """Do a day's work in it."""
+    write(folder, "edit.md", "top", *range(10), "new", *range(15, LONG), *range(10, 15))
+    write(folder, "shrink.md", 3, "x")
+    (folder / "gone.md").unlink()
+    (folder / "deep").mkdir()
+    (folder / "moved.md").rename(folder / "deep/moved.md")
+    write(folder, "swap.md", *(f"new {number}" for number in range(LONG)))
+    write(folder, "grow.md", *range(LONG))
+    write(folder, "short.md", 1, "x")
+    write(folder, "new.md", *(f"n {number}" for number in range(LONG)))
 
 
 def stray(state: Path) -> None:
