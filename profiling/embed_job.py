@@ -1,161 +1,170 @@
-"""Does the embed job give back what it takes? Edits documents again and again, and watches RSS.
+"""Does the embed job give back what it takes? Edits, batches and file sizes, with their memory.
 
 The outage that ingestd was built against: every embedding run kept some memory, and after a night
-the process was dead. Here one process edits documents for many rounds, with a real embedded
-Chroma; after a warm-up the resident memory must not rise with the number of edits.
+the process was dead. Here the real job works in three ways:
 
-    python profiling/embed_job.py --quick            # about a minute, as in CI
-    python profiling/embed_job.py --edits 20000      # a long run
-    python profiling/embed_job.py --memray out.bin   # record allocations, for memray's reports
+  edits    one process edits documents for many rounds, with a real embedded Chroma; after a
+           warm-up the resident memory must not rise with the number of edits
+  batches  memray counts what a batch of chunks allocates, and what of it stays
+  sizes    the peak above idle, by size of the file and by size of the batch
 
-Exit status 1 when the slope is over the bound.
+    python profiling/embed_job.py --quick               # edits only, about a minute, as in CI
+    python profiling/embed_job.py                       # all, about forty minutes
+    python profiling/embed_job.py --part edits --edits 20000
+
+Exit status 1 when the slope of the edits is over the bound.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import contextlib
 import gc
-import json
+import itertools
 import os
-import platform
 import random
-import subprocess
 import sys
 import tempfile
 import time
-from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import _batches
+import _peaks
+import _processes
+import measure
+from _workplace import workplace
 
 from ingestd import logs
-from ingestd.config import load
-from ingestd.instance import Instance, open_instance
 
-RESULTS = Path(__file__).with_name("results")
-DOCUMENTS = 20
-PARAGRAPHS = 30
-SAMPLES = 60
-MIB = 1024**2
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
 
-
-def rss_bytes() -> int:
-    """Resident memory of this process."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+PARTS = ("edits", "batches", "sizes")
+SAMPLES = 120
+MODELS = ("hash", "")
+"""Of the batches and sizes: the test model, which takes no time, and the packaged one."""
 
 
-def paragraph(seed: random.Random) -> str:
-    """A paragraph of random words."""
-    return " ".join(f"word{seed.randrange(5_000)}" for _ in range(60))
+async def edits(place: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """Change one paragraph of one document, so many times; returns the samples and the slope."""
+    chance = random.Random(given.seed)  # noqa: S311 - repeatable on purpose
+    xs, ys = [], []
+    async with workplace(place, given.model) as work:
+        names = _batches.write(work.folder, chance)
+        await work.take_up(names)
+        started, done = time.monotonic(), iter(range(given.edits))
 
+        async def make(numbers: Iterable[int]) -> None:
+            for number in numbers:
+                name = chance.choice(names)
+                _batches.change(work.folder, [name], chance)
+                await work.take_up([name])
+                if number % max(1, given.edits // SAMPLES) == 0:
+                    gc.collect()
+                    xs.append(number)
+                    ys.append(measure.rss())
 
-def write_corpus(folder: Path, seed: random.Random) -> list[Path]:
-    """Documents of a few dozen paragraphs."""
-    files = []
-    for number in range(DOCUMENTS):
-        file = folder / f"document{number}.md"
-        parts = [f"# Document {number}", *(paragraph(seed) for _ in range(PARAGRAPHS))]
-        file.write_text("\n\n".join(parts), encoding="utf-8")
-        files.append(file)
-    return files
-
-
-async def edit(instance: Instance, files: list[Path], seed: random.Random) -> None:
-    """Change one paragraph of one document, and let the job take it up."""
-    file = seed.choice(files)
-    parts = file.read_text(encoding="utf-8").split("\n\n")
-    parts[seed.randrange(1, len(parts))] = paragraph(seed)
-    file.write_text("\n\n".join(parts), encoding="utf-8")
-    source = next(iter(instance.sources.values()))
-    instance.reconciler.look(source, [file.name.encode()])
-    await instance.job.drain()
-
-
-async def measure(edits: int, model: str, place: Path) -> dict[str, Any]:
-    """Run the edits; returns the samples and the slope."""
-    seed = random.Random(1)  # noqa: S311 - repeatable on purpose
-    folder = place / "documents"
-    folder.mkdir()
-    files = write_corpus(folder, seed)
-    settings, location = load(
-        state_dir=place / "state",
-        overrides={"sources": [{"path": folder}], "model.name": model},
-    )
-    samples: list[tuple[int, int]] = []
-    async with open_instance(settings, location, "embedded", verb="profile") as instance:
-        source = next(iter(instance.sources.values()))
-        instance.reconciler.reconcile(source)
-        await instance.job.settle()
-        await instance.job.drain()
-        started = time.monotonic()
-        for number in range(edits):
-            await edit(instance, files, seed)
-            if number % max(1, edits // SAMPLES) == 0:
-                gc.collect()
-                samples.append((number, rss_bytes()))
+        await make(itertools.islice(done, given.edits // 4))
+        with measure.traced(given):
+            await make(done)
         seconds = time.monotonic() - started
-        chunks = dict(instance.totals.chunks)
-    half = samples[len(samples) // 2 :]
-    slope = float(np.polyfit([x for x, _ in half], [y for _, y in half], 1)[0])
+        chunks = dict(work.instance.totals.chunks)
+    rise = measure.slope(xs, ys, warm_up=0.5).times(1_000 / measure.MIB)
     return {
-        "edits": edits,
+        "model": given.model or "packaged",
+        "edits": given.edits,
         "seconds": round(seconds, 1),
         "chunks": chunks,
-        "rss_mib_start": round(samples[0][1] / MIB, 1),
-        "rss_mib_end": round(samples[-1][1] / MIB, 1),
-        "slope_mib_per_1000_edits": round(slope * 1_000 / MIB, 2),
-        "samples": samples,
+        "rss_mib_first": round(ys[0] / measure.MIB, 1),
+        "rss_mib_last": round(ys[-1] / measure.MIB, 1),
+        "slope_mib_per_1000_edits": rise.as_json(),
+        "bound_mib_per_1000_edits": given.bound,
+        "samples": {"edit": xs, "rss_mib": [round(y / measure.MIB, 2) for y in ys]},
     }
 
 
-def machine() -> dict[str, str]:
-    """Where and with what this was measured."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607 - git of the developer
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parent,
-    ).stdout.strip()
-    names = ("ingestd", "chromadb", "sqlalchemy", "numpy")
-    return {
-        "machine": platform.platform(),
-        "python": platform.python_version(),
-        "commit": commit,
-        **{name: metadata.version(name) for name in names},
-    }
+def batches(given: argparse.Namespace) -> list[dict[str, Any]]:
+    """Count allocations by batch, for each model."""
+    found = []
+    for model in MODELS:
+        with tempfile.TemporaryDirectory(prefix="batches") as name:
+            recording = _batches.record(
+                Path(name), model=model, batches=given.batches, seed=given.seed
+            )
+            found.append(asyncio.run(recording))
+        print(f"\n{_batches.show(found[-1])}", flush=True)
+    return found
+
+
+def sizes(given: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
+    """Peaks by size of the file and of the batch, for each model."""
+    found: dict[str, list[dict[str, Any]]] = {"file": [], "batch": []}
+    chosen = [size for size in _peaks.FILE_BYTES if size <= given.largest]
+    for model in MODELS:
+        found["file"] += _peaks.by_file(model, chosen, given.seed)
+        found["batch"] += _peaks.by_batch(model, _peaks.BATCH_BYTES, given.seed)
+    for key, rows in found.items():
+        print(f"\n{_peaks.show(rows, key)}", flush=True)
+    return found
+
+
+def draw(given: argparse.Namespace, values: dict[str, Any]) -> None:
+    """One panel a part that was measured."""
+    panels = []
+    if "edits" in values:
+        samples = values["edits"]["samples"]
+        lines = [measure.Line("", samples["edit"], samples["rss_mib"])]
+        panels.append(measure.Panel(lines, "edits", "resident memory, MiB"))
+    if "sizes" in values:
+        lines = []
+        for model in MODELS:
+            rows = [row for row in values["sizes"]["file"] if row["model"] == model]
+            for role in (_processes.DAEMON, _processes.PARSER):
+                ys = [_rise(row.get(role)) for row in rows]
+                label = f"{role}, {model or 'packaged'} model"
+                lines.append(measure.Line(label, [row["file"] for row in rows], ys, "o-"))
+        panels.append(measure.Panel(lines, "size of the file, bytes", "peak above idle, MiB", True))
+    if panels:
+        measure.draw_chart(given, panels)
+
+
+def _rise(values: dict[str, int] | None) -> float:
+    return 0.0 if values is None else (values["peak_bytes"] - values["idle_bytes"]) / measure.MIB
 
 
 def main() -> int:
     """Measure, print, write the result file."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--edits", type=int, default=3_000, help="edits to make (3000)")
-    parser.add_argument("--quick", action="store_true", help="1000 edits, as in CI")
-    parser.add_argument("--model", default="hash", help="model.name; hash needs no model (hash)")
+    parser = measure.parser(__doc__)
+    parser.add_argument("--part", choices=PARTS, nargs="+", help="what to measure (all)")
+    parser.add_argument("--edits", type=int, help="edits to make (10000; quick: 1000)")
+    parser.add_argument("--model", default="hash", help="model.name of the edits (hash)")
     parser.add_argument("--bound", type=float, default=8.0, help="MiB per 1000 edits (8)")
-    parser.add_argument("--memray", type=Path, help="record allocations into this file")
-    arguments = parser.parse_args()
-    edits = 1_000 if arguments.quick else arguments.edits
+    parser.add_argument("--batches", type=int, default=8, help="batches to trace (8)")
+    parser.add_argument("--largest", type=int, default=50_000_000, help="largest file (50 MB)")
+    given = parser.parse_args()
+    given.edits = given.edits or (1_000 if given.quick else 10_000)
+    parts = given.part or (["edits"] if given.quick else PARTS)
+    os.environ["HF_HUB_OFFLINE"] = "1"
     logs.configure("warning", "pretty")
-    with contextlib.ExitStack() as stack:
-        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        if arguments.memray:
-            import memray  # noqa: PLC0415 - an extra
-
-            stack.enter_context(memray.Tracker(arguments.memray))
-        result = asyncio.run(measure(edits, arguments.model, place))
-    RESULTS.mkdir(exist_ok=True)
-    file = RESULTS / "embed_job.json"
-    file.write_text(json.dumps({**machine(), **result}, indent=1), encoding="utf-8")
-    shown = {key: value for key, value in result.items() if key != "samples"}
-    print(json.dumps(shown, indent=1))
-    slope = result["slope_mib_per_1000_edits"]
-    print(f"slope {slope} MiB per 1000 edits, bound {arguments.bound}; details in {file}")
-    return int(slope > arguments.bound)
+    values: dict[str, Any] = {}
+    if "edits" in parts:
+        with tempfile.TemporaryDirectory(prefix="edits") as name:
+            values["edits"] = asyncio.run(edits(Path(name), given))
+    if "batches" in parts:
+        values["batches"] = batches(given)
+    if "sizes" in parts:
+        values["sizes"] = sizes(given)
+    draw(given, values)
+    measure.write(given, values)
+    if "edits" not in values:
+        return 0
+    slope = values["edits"]["slope_mib_per_1000_edits"]
+    print(
+        f"slope {slope['value']} ({slope['low']} to {slope['high']}) MiB per 1000 edits, "
+        f"bound {given.bound}"
+    )
+    return int(slope["value"] > given.bound)
 
 
 if __name__ == "__main__":
