@@ -39,7 +39,8 @@ install: $(READY) ## Set up what `make run` needs, and stop there
 
 .PHONY: test
 test: $(READY_TEST) ## Set up what the tests need, and run them; ARGS="-k name" picks some
-	HF_HUB_OFFLINE=1 "$(BIN)/python" -m pytest -n auto --dist loadfile $(ARGS)
+	HF_HUB_OFFLINE=1 "$(BIN)/python" -m pytest -n auto --dist loadfile --ignore tests/memory $(ARGS)
+	$(if $(ARGS),,HF_HUB_OFFLINE=1 "$(BIN)/python" -m pytest --memray --most-allocations=0 tests/memory)
 
 .PHONY: model
 model: $(READY_TEST) ## Long: random operations and crashes against a fresh ingest; EXAMPLES=200 STEPS=40
@@ -76,6 +77,14 @@ imports: $(READY_TEST) ## Check that imports point down
 .PHONY: leak-check
 leak-check: $(READY_TEST) ## A short run of the memory profile: fails where memory grows
 	HF_HUB_OFFLINE=1 "$(BIN)/python" profiling/embed_job.py --quick
+
+.PHONY: soak-check
+soak-check: $(READY_TEST) ## Two minutes of edits through the daemon: fails where memory grows
+	HF_HUB_OFFLINE=1 "$(BIN)/python" profiling/soak.py --quick
+
+.PHONY: flamegraph table tree stats leaks
+flamegraph table tree stats leaks: $(READY_TEST) ## memray's report of a harness: make flamegraph OF=embed_job
+	"$(BIN)/python" profiling/report.py $@ $(or $(OF),embed_job)
 
 .PHONY: smoke
 smoke: $(READY) ## Run the main command as a newcomer does, query it, edit a file, stop it
