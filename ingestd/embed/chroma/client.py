@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
+from chromadb.api import ServerAPI
 from chromadb.api.client import Client
+from chromadb.api.shared_system_client import SharedSystemClient
 from chromadb.config import Settings as ChromaSettings
 
 from ingestd.errors import ConfigError, StoreError
@@ -62,7 +64,12 @@ class BoundedClient(Client):  # type: ignore[misc] # chromadb is not typed
             chroma_server_headers=dict(headers),
             anonymized_telemetry=False,
         )
-        super().__init__(tenant=tenant, database=database, settings=settings)
+        self._made_with = settings
+        try:
+            super().__init__(tenant=tenant, database=database, settings=settings)
+        except BaseException:
+            _forget(settings)
+            raise
 
     def get_user_identity(self) -> Any:
         """The constructor's first request; bounds the session before it is sent."""
@@ -70,9 +77,9 @@ class BoundedClient(Client):  # type: ignore[misc] # chromadb is not typed
         return self._server.get_user_identity()
 
     def close(self) -> None:
-        """Close the connections, too."""
+        """Close the connections, too, and have Chroma forget them."""
         super().close()
-        self._server._session.close()  # noqa: SLF001 - Chroma leaves it open
+        _forget(self._made_with)
 
     def _validate_tenant_database(self, tenant: str, database: str) -> None:
         """Ask with the bounded session, and let errors through as they are."""
@@ -90,6 +97,23 @@ class BoundedClient(Client):  # type: ignore[misc] # chromadb is not typed
             trust_env=self._proxies,
         )
         session.close()
+
+
+def _forget(settings: ChromaSettings) -> None:
+    """Close what Chroma opened for one client, and strike it from its registry.
+
+    Chroma files each connection under names that it makes up, and its own ``close`` knows only two
+    of them: each client would leave half a megabyte behind for ever.
+    """
+    registry = SharedSystemClient._identifier_to_system  # noqa: SLF001 - there is no public way
+    for name, system in list(registry.items()):
+        if system.settings is not settings:
+            continue
+        registry.pop(name, None)
+        session = getattr(system.instance(ServerAPI), "_session", None)
+        if session is not None:
+            session.close()
+        system.stop()
 
 
 def address(url: str) -> tuple[str, str, int]:
