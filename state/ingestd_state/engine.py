@@ -189,8 +189,16 @@ def _file(url: str) -> Path | None:
     return Path(str(parsed.database))
 
 
+CACHED_STATEMENTS = 16
+"""Prepared statements that a connection to SQLite keeps. Each length of a list of values is another
+statement, and long ones are large: the driver's 128 add up to tens of megabytes over days."""
+
+
 def _engine(url: str) -> Engine:
-    engine = create_engine(url)
+    sqlite = make_url(url).get_backend_name() == "sqlite"
+    engine = create_engine(
+        url, connect_args={"cached_statements": CACHED_STATEMENTS} if sqlite else {}
+    )
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
