@@ -50,6 +50,10 @@ log = structlog.get_logger(__name__)
 
 OTHER_DIMENSION = "expecting embedding with dimension"
 """What Chroma says of a collection that somebody else filled with other vectors."""
+MOST_GONE = 10_000
+"""Paths that were gone, a source, before all of it is looked at instead."""
+ROOT = b""
+"""The path of a source's own folder."""
 PATIENCE = 3
 """After so many failures in a row the documents of a batch are tried one by one."""
 SPOOLS = 2
@@ -237,7 +241,7 @@ class EmbedJob:
             await self._stages.files(lambda: self._release(rest))
         for entry in prepared:
             if entry.outcome is Outcome.GONE:
-                self.gone.setdefault(entry.source.id, []).append(entry.document.path)
+                self._remember_gone(entry.source.id, entry.document.path)
         prepared, tombstones = self._short_ones(prepared, tombstones)
         contents = [entry for entry in prepared if entry.outcome is Outcome.CONTENT]
         with self._parts.totals.stage("embed"):
@@ -248,6 +252,14 @@ class EmbedJob:
         ready = [entry for entry in prepared if entry not in unready]
         with self._parts.totals.stage("store"):
             await self._write(ready, tombstones)
+
+    def _remember_gone(self, source_id: int, path: bytes) -> None:
+        """Have a path looked at after the drain; when there are too many, the whole source."""
+        paths = self.gone.setdefault(source_id, [])
+        if len(paths) < MOST_GONE:
+            paths.append(path)
+        else:
+            self.gone[source_id] = [ROOT]
 
     def _short_ones(
         self, prepared: list[Prepared], tombstones: list[Document]

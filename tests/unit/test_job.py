@@ -326,6 +326,18 @@ def test_a_file_whose_extraction_raises_fails_alone(
     assert bench.states() == {"indexed": 10}
 
 
+def test_too_many_gone_paths_become_their_folder(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list of paths that were gone is bounded: past that, the whole source is looked at."""
+    monkeypatch.setattr("ingestd.embed.job.MOST_GONE", 3)
+    bench.write(**{f"n{number}": f"Text {number}." for number in range(4)})
+    for file in Path(bench.source.root.decode()).iterdir():
+        file.unlink()
+    bench.drain()
+    assert bench.job.gone == {bench.source.id: [b""]}
+
+
 def test_after_a_stop_nothing_is_begun(bench: Bench) -> None:
     """A drain after the stop does nothing: what is due waits for the next start."""
     bench.write(**NUMBERS)

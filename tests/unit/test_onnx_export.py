@@ -17,7 +17,6 @@ from structlog.testing import capture_logs
 
 from ingestd.embed.engines import export, open_embedder
 from ingestd.embed.engines.export import ExportError, exported, is_sound, unsupported
-from ingestd.embed.engines.halving import HalvingEmbedder
 from ingestd.embed.engines.onnx import OnnxEmbedder, plan_batches
 from ingestd.embed.engines.torch import TorchEmbedder
 from ingestd.embed.model import ModelSpec, locate

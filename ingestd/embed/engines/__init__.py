@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 from ingestd.memory import heap
 
 if TYPE_CHECKING:
+    from ingestd.embed.engines.halving import HalvingEmbedder
     from ingestd.embed.engines.torch import TorchEmbedder
     from ingestd.embed.model import ModelSpec
-    from ingestd.embed.engines.halving import HalvingEmbedder
     from ingestd.ports import Embedder
 
 Engine = Literal["auto", "onnx", "torch"]
