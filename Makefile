@@ -39,8 +39,7 @@ install: $(READY) ## Set up what `make run` needs, and stop there
 
 .PHONY: test
 test: $(READY_TEST) ## Set up what the tests need, and run them; ARGS="-k name" picks some
-	HF_HUB_OFFLINE=1 "$(BIN)/python" -m pytest -n auto --dist loadfile --ignore tests/memory $(ARGS)
-	$(if $(ARGS),,HF_HUB_OFFLINE=1 "$(BIN)/python" -m pytest --memray --most-allocations=0 tests/memory)
+	HF_HUB_OFFLINE=1 "$(BIN)/python" -m pytest -n auto --dist loadfile $(ARGS)
 
 .PHONY: model
 model: $(READY_TEST) ## Long: random operations and crashes against a fresh ingest; EXAMPLES=200 STEPS=40
@@ -82,9 +81,27 @@ leak-check: $(READY_TEST) ## A short run of the memory profile: fails where memo
 soak-check: $(READY_TEST) ## Two minutes of edits through the daemon: fails where memory grows
 	HF_HUB_OFFLINE=1 "$(BIN)/python" profiling/soak.py --quick
 
-.PHONY: flamegraph table tree stats leaks
-flamegraph table tree stats leaks: $(READY_TEST) ## memray's report of a harness: make flamegraph OF=embed_job
-	"$(BIN)/python" profiling/report.py $@ $(or $(OF),embed_job)
+REPORT = "$(BIN)/python" profiling/report.py $@ $(or $(OF),embed_job)
+
+.PHONY: flamegraph
+flamegraph: $(READY_TEST) ## memray's flame graph of a harness: make flamegraph OF=outage
+	$(REPORT)
+
+.PHONY: table
+table: $(READY_TEST) ## memray's table of a harness
+	$(REPORT)
+
+.PHONY: tree
+tree: $(READY_TEST) ## memray's tree of a harness
+	$(REPORT)
+
+.PHONY: stats
+stats: $(READY_TEST) ## memray's figures of a harness
+	$(REPORT)
+
+.PHONY: leaks
+leaks: $(READY_TEST) ## memray's flame graph of what a harness did not give back
+	$(REPORT)
 
 .PHONY: smoke
 smoke: $(READY) ## Run the main command as a newcomer does, query it, edit a file, stop it
