@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import chromadb
@@ -224,6 +225,15 @@ def test_the_copy_of_the_database(tmp_path: Path) -> None:
         assert new.execute(newest).fetchone() == old.execute(newest).fetchone()
 
 
+HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("BEGIN EXCLUSIVE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
 def test_a_copy_that_fails_says_why(tmp_path: Path) -> None:
     """Without a database, or when it is to be broken off, nothing is left to wait for."""
     with pytest.raises(StoreError, match="cannot be copied"):
@@ -234,10 +244,17 @@ def test_a_copy_that_fails_says_why(tmp_path: Path) -> None:
 
     filled(tmp_path / "chroma", 50, 0).close()
     (tmp_path / "new").mkdir()
-    writer = sqlite3.connect(tmp_path / "chroma" / DATABASE)
-    writer.execute("BEGIN EXCLUSIVE")
-    with contextlib.closing(writer), pytest.raises(StoreError, match="stopped"):
-        squeeze_beside(tmp_path / "chroma", tmp_path / "new", [], stop)
+    # In a process of its own: ours loses its locks when Chroma's threads close the file late.
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "chroma" / DATABASE)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(StoreError, match="stopped"):
+            squeeze_beside(tmp_path / "chroma", tmp_path / "new", [], stop)
+        holder.kill()
 
 
 def test_what_was_set_aside_long_ago_goes(tmp_path: Path) -> None:
