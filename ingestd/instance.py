@@ -35,6 +35,7 @@ from .embed.totals import Totals
 from .embed.write import Writer
 from .errors import AlreadyRunningError, StateError
 from .gauges import Gauges
+from .memory import heap
 from .reconcile import Reconciler
 from .roots import register_sources
 from .tables import open_state
@@ -105,6 +106,7 @@ async def open_instance(
         StateError: a table cannot be opened.
         StoreError: Chroma cannot be reached; a remote one may be away for ``run``, which waits.
     """
+    heap.tune()
     async with AsyncExitStack() as stack:
         url = store_url(settings, mode)
         roots = tuple(str(source.path.expanduser().absolute()) for source in settings.sources)

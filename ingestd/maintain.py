@@ -23,7 +23,7 @@ from .embed.compacted import as_json, due
 from .embed.ground import CompactionStoppedError
 from .embed.threads import in_thread
 from .errors import BusyError, IngestdError, StoreError
-from .memory import cgroup, marks, processes
+from .memory import cgroup, heap, marks, processes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -170,6 +170,7 @@ class Maintainer:
             return await instance.compactor.compact(instance.job.lock, names, tell=self._tell)
         finally:
             self._tell("", 0, 0)
+            await in_thread(heap.collect)
 
     def _tell(self, what: str, done: int, total: int) -> None:
         self.doing = (what, done, total)

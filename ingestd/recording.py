@@ -208,8 +208,10 @@ async def native_problem() -> str:
     except TimeoutError:
         return f"memray did not say within {NATIVE_CHECK_S:g} s whether it can record native frames"
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            child.kill()
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.communicate()  # else its pipes are closed when the loop is no longer there
     if child.returncode:
         lines = errors.decode(errors="replace").strip().splitlines() or ["no reason given"]
         return f"memray cannot look at native frames here: {lines[-1]}"

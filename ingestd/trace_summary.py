@@ -89,12 +89,20 @@ def by_place(
     for record in records:
         stack = record.stack_trace()
         innermost = stack[0] if stack else (NATIVE, "", 0)
-        if native and (hybrid := record.hybrid_stack_trace(1)):
-            innermost = hybrid[0]
+        if native:
+            innermost = next(iter(_hybrid(record)), innermost)
         ours = next((frame for frame in stack if frame[1].startswith(tuple(code))), None)
         place = found.setdefault((innermost, ours), Sum())
         place.add(record.size, record.n_allocations)
     return ((frame, ours, one) for (frame, ours), one in found.items())
+
+
+def _hybrid(record: AllocationRecord) -> list[Frame]:
+    """The innermost frame, native or Python, in a list; memray cannot always join the two."""
+    try:
+        return record.hybrid_stack_trace(1)
+    except AssertionError:  # the frames of an evaluation are there, the Python frame is not
+        return record.native_stack_trace(1)
 
 
 def _largest(places: Iterable[tuple[Frame, Frame | None, Sum]], top: int) -> list[dict[str, Any]]:

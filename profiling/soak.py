@@ -4,7 +4,9 @@ The real program runs as its users run it, with a Chroma server of its own, on a
 somebody makes edits of every kind. Every edit is taken up for itself: no more than a few wait at a
 time, and none touches a document that waits. Each second the memory, threads and descriptors of
 the daemon, of its Chroma server and of the parser's child are noted, with the number of edits so
-far. In the end the index is checked, and compared with one made from nothing.
+far. Now and then everything is let come to rest, and what is held then is noted, too: of that the
+slope is told, since work in hand comes and goes by tens of MiB. In the end the index is checked,
+and compared with one made from nothing.
 
     python profiling/soak.py                     # 20,000 edits with the real model
     python profiling/soak.py --model hash:384    # the same without a model, sooner
@@ -41,6 +43,9 @@ IN_FLIGHT = 16
 """Edits that may wait at a time."""
 PATIENCE_S = 600.0
 GLANCE_S = 0.01
+REST, QUICK_REST = 200, 100
+"""After so many edits everything comes to rest; with --quick."""
+REST_S = 1.0
 UNIT = 10_000
 """Slopes are told for so many edits."""
 BOUND_MIB, QUICK_BOUND_MIB = 0.95, 20.0
@@ -69,11 +74,13 @@ class Sampler:
     Attributes:
         edits: so far; whoever makes them counts here.
         samples: columns of equal length: seconds, edits, and each role's measures.
+        rests: the same, of the moments when nothing was in hand.
     """
 
     def __init__(self, daemon: Daemon) -> None:
         self.edits = 0
         self.samples: Samples = {}
+        self.rests: Samples = {}
         self._daemon = daemon
         self._started = time.monotonic()
         self._ended = threading.Event()
@@ -88,8 +95,16 @@ class Sampler:
         self._thread.join()
         self.take()
 
+    def rest(self) -> None:
+        """Note what they hold while nothing is in hand."""
+        time.sleep(REST_S)
+        self._note(self.rests)
+
     def take(self) -> None:
         """Note what they hold now."""
+        self._note(self.samples)
+
+    def _note(self, columns: Samples) -> None:
         row: dict[str, float] = {
             "seconds": round(time.monotonic() - self._started, 1),
             "edits": self.edits,
@@ -99,7 +114,7 @@ class Sampler:
             del values["peak"]
             row |= {f"{role}_{name}": value for name, value in values.items()}
         for name, value in row.items():
-            self.samples.setdefault(name, []).append(value)
+            columns.setdefault(name, []).append(value)
 
     def _run(self) -> None:
         while not self._ended.wait(PACE_S):
@@ -120,6 +135,9 @@ def work(daemon: Daemon, tree: Tree, sampler: Sampler, given: argparse.Namespace
         daemon.until(room, PATIENCE_S, GLANCE_S)
         waiting.update(tree.edit(waiting))
         sampler.edits += 1
+        if sampler.edits % given.rest == 0:
+            daemon.settle(waiting, PATIENCE_S)
+            sampler.rest()
     daemon.settle(tree.expected(), PATIENCE_S)
 
 
@@ -180,21 +198,23 @@ def soak(place: Path, given: argparse.Namespace) -> dict[str, Any]:
             {name: event.get(name) for name in ("timestamp", "seconds", "away_s", "freed_bytes")}
             for event in compacted
         ],
+        "rests": sampler.rests,
         "samples": sampler.samples,
     }
 
 
 def judged(found: dict[str, Any], given: argparse.Namespace) -> dict[str, Any]:
     """Add the slopes, the growth of Chroma, and what of it is not as it must be."""
-    samples = found["samples"]
+    rests, samples = found["rests"], found["samples"]
     warm_up = QUICK_WARM_UP if given.quick else WARM_UP
     slopes = {
         f"{role}_{name}": measure.slope(
-            samples["edits"], samples[f"{role}_{name}"], warm_up=warm_up
+            rests["edits"], rests[f"{role}_{name}"], warm_up=warm_up
         ).times(UNIT / MIB)
         for role in ROLES
         for name in ("rss", "pss")
     }
+    busy = measure.slope(samples["edits"], samples["daemon_rss"], warm_up=warm_up)
     before, after = found["chroma_before"], found["chroma_after"]
     vectors = after["live_vectors"] / before["live_vectors"]
     growth = {name: round(after[name] / before[name] / vectors, 2) for name in ("rss", "disk")}
@@ -209,9 +229,10 @@ def judged(found: dict[str, Any], given: argparse.Namespace) -> dict[str, Any]:
         f"`ingestd check` ended with {found['check_exit']}": found["check_exit"] != 0,
         "the index is not that of a fresh ingest": not found["slots"]["equal"],
     }
-    rest = {name: found.pop(name) for name in ("samples",)}
+    rest = {name: found.pop(name) for name in ("rests", "samples")}
     return {
         **found,
+        "daemon_rss_every_second": busy.times(UNIT / MIB).as_json(),
         "mib_per_10000_edits": {name: slope.as_json() for name, slope in slopes.items()},
         "chroma_growth_for_each_vector": growth,
         "bound_mib_per_10000_edits": given.bound,
@@ -222,14 +243,14 @@ def judged(found: dict[str, Any], given: argparse.Namespace) -> dict[str, Any]:
 
 def report(found: Mapping[str, Any]) -> None:
     """Print the tables."""
-    samples, slopes = found["samples"], found["mib_per_10000_edits"]
+    samples, slopes = found["rests"], found["mib_per_10000_edits"]
     rows = []
     for role in ROLES:
         rss, slope = samples[f"{role}_rss"], slopes[f"{role}_rss"]
         grown = f"{slope['value']:.2f} ({slope['low']:.2f} to {slope['high']:.2f})"
         ends = [f"{samples[f'{role}_{name}'][at]:.0f}" for name in COUNTS for at in (0, -1)]
         rows.append([TITLES[role], mib(rss[0]), mib(rss[-1]), mib(max(rss)), grown, *ends])
-    headings = ["process", "RSS first", "RSS last", "RSS most", "MiB in 10,000 edits (95 %)"]
+    headings = ["at rest", "RSS first", "RSS last", "RSS most", "MiB in 10,000 edits (95 %)"]
     headings += ["threads first", "last", "descriptors first", "last"]
     print(measure.table(headings, rows), end="\n\n")
     rows = [
@@ -275,6 +296,7 @@ def options() -> argparse.Namespace:
         help=f"model.name; {TEST_MODEL} needs none (the usual; with --quick {TEST_MODEL})",
     )
     parser.add_argument("--bound", type=float, help=f"MiB in 10,000 edits ({BOUND_MIB})")
+    parser.add_argument("--rest", type=int, help=f"edits between two rests ({REST})")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="more of the configuration"
     )
@@ -285,6 +307,7 @@ def options() -> argparse.Namespace:
         "documents": 100,
         "model": TEST_MODEL,
         "bound": QUICK_BOUND_MIB,
+        "rest": QUICK_REST,
     }
     long = {
         "edits": 20_000,
@@ -292,6 +315,7 @@ def options() -> argparse.Namespace:
         "documents": 800,
         "model": "",
         "bound": BOUND_MIB,
+        "rest": REST,
     }
     for name, value in (quick if given.quick else long).items():
         if getattr(given, name) is None:
