@@ -23,8 +23,9 @@ from .embed.extract import EXTRACTOR_VERSION
 from .embed.ground import Ground
 from .embed.heal import Healer
 from .embed.hub_cache import recorded_embedding_function, seed_hub_cache
-from .embed.job import EmbedJob, Parts
+from .embed.job import EmbedJob
 from .embed.outcome import Recorder
+from .embed.parts import Parts
 from .embed.prepare import Preparer
 from .embed.reading.pool import Pool
 from .embed.refill import Refiller

@@ -157,7 +157,7 @@ class Service:
         return schedule
 
     async def _tick_drain(self) -> None:
-        self._due.set()
+        self._look_at_queue()
 
     async def _tick_reconcile(self) -> None:
         self._scans.soon(self._instance.sources)
@@ -173,7 +173,7 @@ class Service:
 
     def _look_for_gone(self) -> None:
         """Have the paths looked at that were gone when the job came to read them."""
-        gone, self._instance.job.gone = self._instance.job.gone, {}
+        gone = self._instance.job.take_gone()
         for source in self._instance.sources.values():
             self._follower.look_soon(source.name, gone.get(source.id, ()))
 
@@ -194,7 +194,12 @@ class Service:
         await self._stop.event.wait()
 
     def _on_change(self, _findings: Findings) -> None:
+        self._look_at_queue()
+
+    def _look_at_queue(self) -> None:
+        """Have the embed job look at the queue, also while it is at work."""
         self._due.set()
+        self._instance.job.poke()
 
     @staticmethod
     def _task(name: str, work_to_do: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -238,7 +243,7 @@ async def report_progress(instance: Instance, reporter: Reporter) -> None:
 
 async def look_for_gone(instance: Instance) -> bool:
     """Look at the paths that were gone when the job came to read them; whether there were any."""
-    gone, instance.job.gone = instance.job.gone, {}
+    gone = instance.job.take_gone()
     for source in instance.sources.values():
         if source.id in gone:
             await asyncio.to_thread(instance.reconciler.look, source, gone[source.id])

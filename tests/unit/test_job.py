@@ -14,8 +14,9 @@ from ingestd.embed.chroma.calls import RefusedError
 from ingestd.embed.chroma.memory import MemoryCollection
 from ingestd.embed.chunk import Chunker
 from ingestd.embed.engines.hashing import HashEmbedder
-from ingestd.embed.job import PATIENCE, EmbedJob, Parts
+from ingestd.embed.job import PATIENCE, EmbedJob
 from ingestd.embed.outcome import Recorder
+from ingestd.embed.parts import Parts
 from ingestd.embed.prepare import Preparer
 from ingestd.embed.reading.cut import Cutter
 from ingestd.embed.texts import TextEmbedder
@@ -330,12 +331,12 @@ def test_too_many_gone_paths_become_their_folder(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The list of paths that were gone is bounded: past that, the whole source is looked at."""
-    monkeypatch.setattr("ingestd.embed.job.MOST_GONE", 3)
+    monkeypatch.setattr("ingestd.embed.carry.MOST_GONE", 3)
     bench.write(**{f"n{number}": f"Text {number}." for number in range(4)})
     for file in Path(bench.source.root.decode()).iterdir():
         file.unlink()
     bench.drain()
-    assert bench.job.gone == {bench.source.id: [b""]}
+    assert bench.job.take_gone() == {bench.source.id: [b""]}
 
 
 def test_after_a_stop_nothing_is_begun(bench: Bench) -> None:
