@@ -85,7 +85,7 @@ class Bench:
     """A job on one source, with a clock that is set by hand."""
 
     def __init__(self, database: Database, cache: Database, source: WatchedSource) -> None:
-        self.database, self.source = database, source
+        self.database, self.cache, self.source = database, cache, source
         self.now = 4e9  # long after any file was written: nothing is racy
         self.collection, self.model, self.totals = Collection(), Model(16), Totals()
         common: dict[str, Any] = {"totals": self.totals, "clock": self.clock}
