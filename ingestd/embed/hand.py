@@ -55,11 +55,11 @@ class Hand:
         """
         poked = asyncio.ensure_future(self._poked.wait())
         try:
-            done, _ = await asyncio.wait([*self._tasks, poked], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*self._tasks, poked], return_when=asyncio.FIRST_COMPLETED)
         finally:
             poked.cancel()
         self._poked.clear()
-        await self._put_away(task for task in done if task is not poked)
+        await self._put_away([task for task in self._tasks if task.done()])
 
     async def finish(self) -> None:
         """Wait until nothing is in hand.

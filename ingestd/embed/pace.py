@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 TARGET_S = 0.25
 FIRST_BYTES = 12 * 1024
 """What two cores do in that time with the packaged model; others are learned."""
-LEAST_BYTES = 2 * 1024
+LEAST_BYTES = 6 * 1024
 MOST_BYTES = 1024 * 1024
 MOST_TEXTS = 512
 
