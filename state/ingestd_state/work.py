@@ -16,7 +16,7 @@ from .status import DocumentStatus, SourceStatus, sources_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, Row
 
 
 def _kinds(now: float, source_ids: Sequence[int]) -> list[ColumnElement[bool]]:
@@ -132,20 +132,19 @@ def claim(
     """
     most = limit + len(beside.in_hand)  # the first ones may be in hand
     age = documents.c.changed_at.desc() if urgent else documents.c.changed_at
-    found: list[Document] = []
+    found: list[Row[Any]] = []
     for level in LEVELS[:1] if urgent else LEVELS:
         for kind in _kinds(now, source_ids):
-            rows = connection.execute(
+            found += connection.execute(
                 select(*COLUMNS)
                 .where(kind, level, *_small(limit_bytes, beside))
                 .order_by(documents.c.priority.desc(), age, documents.c.id)
                 .limit(most)
             )
-            found += [document(row) for row in rows]
         if len(found) >= most:
             break
-    found.sort(key=lambda entry: _place(entry, newest=urgent))
-    free = (entry for entry in found if entry.id not in beside.in_hand)
+    found.sort(key=lambda row: _place(row, newest=urgent))
+    free = (document(row) for row in found if row.id not in beside.in_hand)
     taken = list(_within(limit_bytes, limit_chunks, islice(free, limit)))
     ids = [entry.id for entry in taken if entry.status is not DocumentStatus.DELETED]
     for part in parts(ids):
@@ -157,8 +156,8 @@ def claim(
     return taken
 
 
-def _place(entry: Document, *, newest: bool) -> tuple[int, float, str]:
-    return -entry.priority, -entry.changed_at if newest else entry.changed_at, entry.id
+def _place(row: Row[Any], *, newest: bool) -> tuple[int, float, str]:
+    return -row.priority, -row.changed_at if newest else row.changed_at, row.id
 
 
 def _small(limit_bytes: int, beside: Beside) -> list[ColumnElement[bool]]:
