@@ -81,7 +81,7 @@ def test_past_high_everything_is_given_back_in_order(tmp_path: Path, docs: Path)
 def test_past_max_changes_are_recorded_and_wait(tmp_path: Path, docs: Path) -> None:
     """Nothing is claimed, nothing is lost, and a start with more room takes all of it up."""
     state = tmp_path / "state"
-    with Marked(docs, state, high="128M", max="129M", check_s="0.1") as daemon:
+    with Marked(docs, state, high="80M", max="81M", check_s="0.1") as daemon:
         eventually(lambda: daemon.events("memory_max"))
         (docs / "second.md").write_text("# Second\n\nThe second one.\n", "utf-8")
         eventually(lambda: status(state)["documents"].get("pending", 0) >= 1)
