@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import case, func, select, update
 
 from .chunks import of_origin
-from .documents import below, select_where
-from .parts import parts
+from .documents import below, by_path
+from .parts import parts, unindexed
 from .schema import chunks, documents
 from .status import DocumentStatus, sources_of
 
@@ -130,7 +130,7 @@ def mark_changed(
     for part in parts(ids):
         connection.execute(
             update(documents)
-            .where(documents.c.id.in_(part), documents.c.status.in_(states))
+            .where(documents.c.id.in_(part), unindexed(documents.c.status).in_(states))
             .values(**values)
         )
 
@@ -201,8 +201,8 @@ def count_missing(connection: Connection, source_id: int) -> int:
 
 
 def missing(connection: Connection, source_id: int) -> Iterator[Document]:
-    """The documents of a source that were not found and are not tombstones yet."""
-    return select_where(
+    """The documents of a source that were not found and are not tombstones yet, by path."""
+    return by_path(
         connection,
         documents.c.source_id == source_id,
         documents.c.missing_since.is_not(None),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, select, tuple_, update
 
-from .parts import VARIABLES, parts
+from .parts import VARIABLES, parts, unindexed
 from .schema import chunks, documents, sources
 from .status import ChunkStatus
 
@@ -93,7 +93,9 @@ def in_motion(connection: Connection, ids: Sequence[str]) -> list[Slot]:
     found: list[Slot] = []
     for part in parts(ids):
         rows = connection.execute(
-            select(chunks).where(chunks.c.document_id.in_(part), chunks.c.status.in_(moving))
+            select(chunks).where(
+                chunks.c.document_id.in_(part), unindexed(chunks.c.status).in_(moving)
+            )
         )
         found += [_slot(row) for row in rows]
     return found
@@ -155,7 +157,7 @@ def make_live(connection: Connection, slots: Sequence[str]) -> None:
     for part in parts(slots):
         connection.execute(
             update(chunks)
-            .where(chunks.c.slot.in_(part), chunks.c.status == ChunkStatus.PLANNED.value)
+            .where(chunks.c.slot.in_(part), unindexed(chunks.c.status) == ChunkStatus.PLANNED.value)
             .values(status=ChunkStatus.LIVE.value)
         )
 
@@ -195,7 +197,7 @@ def forget(connection: Connection, slots: Sequence[str]) -> None:
         connection.execute(
             delete(chunks).where(
                 chunks.c.slot.in_(part),
-                chunks.c.status == ChunkStatus.DOOMED.value,
+                unindexed(chunks.c.status) == ChunkStatus.DOOMED.value,
             )
         )
 
