@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ingestd_state import changes, chunks, failpoint, runs, work
+from ingestd_state import bulk, chunks, failpoint, runs, work
 from ingestd_state.status import DocumentStatus
 
 from .indexed import fingerprint_columns, recheck_at
@@ -60,8 +60,7 @@ class Recorder:
 
     def outdate(self) -> None:
         """Take up again what another version of the pipeline indexed."""
-        with self._database.write() as connection:
-            outdated = changes.mark_outdated(connection, self._pipeline, now=self._clock())
+        outdated = bulk.mark_outdated(self._database, self._pipeline, now=self._clock())
         if outdated:
             log.info("backfill", documents=outdated, pipeline=self._pipeline)
 

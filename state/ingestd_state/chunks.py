@@ -75,6 +75,39 @@ def walk(database: Database, document_id: str, *, page: int = PAGE) -> Iterator[
         last = (rows[-1].ordinal, rows[-1].slot)
 
 
+def of_source(database: Database, source_id: int, *, page: int = PAGE) -> Iterator[list[str]]:
+    """The slots of a source, a page at a time; no transaction stays open between two pages."""
+    last = ""
+    while True:
+        with database.read() as connection:
+            # Not joined: SQLite would begin with the documents, and sort all chunks for each page.
+            rows = connection.execute(
+                select(chunks.c.slot, chunks.c.document_id)
+                .where(chunks.c.slot > last)
+                .order_by(chunks.c.slot)
+                .limit(page)
+            ).all()
+            own = _in_source(connection, source_id, [row.document_id for row in rows])
+        slots = [row.slot for row in rows if row.document_id in own]
+        if slots:
+            yield slots
+        if len(rows) < page:
+            return
+        last = rows[-1].slot
+
+
+def _in_source(connection: Connection, source_id: int, ids: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for part in parts(list(dict.fromkeys(ids))):
+        rows = connection.execute(
+            select(documents.c.id).where(
+                documents.c.id.in_(part), unindexed(documents.c.source_id) == source_id
+            )
+        )
+        found.update(rows.scalars())
+    return found
+
+
 def _slot(row: Row[Any]) -> Slot:
     return Slot(
         row.slot,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, true
 
-from ingestd_state import changes, chunks, pages, sources, work
+from ingestd_state import bulk, changes, chunks, pages, sources, work
 from ingestd_state.selection import Selection, mark_again, walk
 from ingestd_state.status import DocumentStatus
 
@@ -72,12 +72,17 @@ def test_rows_are_found_by_their_ids(
         lambda d: list(walk(d, Selection(1))),
         lambda d: list(walk(d, Selection(statuses=frozenset({DocumentStatus.FAILED})))),
         lambda d: mark_again(d, Selection(1), now=1.0, forced=True, priority=0),
+        lambda d: bulk.mark_outdated(d, "new", now=1.0),
+        lambda d: bulk.bury_missing(d, 1, most=9, until=9.0, now=1.0),
+        lambda d: bulk.register(d, "docs", b"/docs", "second", "{}"),
+        lambda d: list(chunks.of_source(d, 1)),
     ],
 )
 def test_pages_are_read_in_the_order_of_an_index(
     database: Database, monkeypatch: pytest.MonkeyPatch, read: Callable[[Database], Any]
 ) -> None:
     """Nothing is sorted for a page, and each begins where the last one ended."""
+    monkeypatch.setattr(bulk, "SLICE", 2)
     with database.write() as connection:
         home = sources.ensure(connection, "docs", b"/docs", "ingestd", "{}").id
         for number in range(5):
