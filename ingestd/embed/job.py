@@ -19,21 +19,17 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ingestd.errors import DiskFullError, DocumentError, ModelMismatchError, StoreError
-from ingestd_state import work
+from ingestd.errors import DiskFullError, StoreError
 from ingestd_state.engine import DatabaseError
 from ingestd_state.status import DocumentStatus
 
-from .chroma.calls import RefusedError
+from .carry import Carrier, mistaken
 from .claim import Claimer
-from .deliver import deliver, long_entry, long_tombstone
 from .longs import Longs
-from .prepare import Outcome, Prepared
-from .reading.parts import StoppedError
 from .stages import Stages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from ingestd.config import LimitSettings
     from ingestd.ports import Source
@@ -48,8 +44,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-OTHER_DIMENSION = "expecting embedding with dimension"
-"""What Chroma says of a collection that somebody else filled with other vectors."""
 MOST_GONE = 10_000
 """Paths that were gone, a source, before all of it is looked at instead."""
 ROOT = b""
@@ -87,14 +81,14 @@ class EmbedJob:
         self.lock = asyncio.Lock()
         self.gone: dict[int, list[bytes]] = {}
         self._parts = parts
-        self._sources = sources
         self._stopping = False
         self._abandoned = False
         self._unsettled = True
         self._failures = 0
         self._claimer = Claimer(parts.database, parts.limits, list(sources), parts.clock)
         self._stages = Stages()
-        self.longs = Longs(parts, self._stages, _mistaken)
+        self.longs = Longs(parts, self._stages, mistaken)
+        self._carrier = Carrier(parts, sources, self._stages, self.longs, self._remember_gone)
 
     def stop(self) -> None:
         """Finish the documents in hand that are ready, and take up no more.
@@ -102,6 +96,7 @@ class EmbedJob:
         A long one is left where it is; the next start goes on with it.
         """
         self._stopping = True
+        self._carrier.stop()
         self._parts.preparer.stop()
         self._parts.texts.stop()
         self._parts.writer.stop()
@@ -180,7 +175,7 @@ class EmbedJob:
         written = self._parts.totals.chunks["upserted"]
         try:
             if self._failures < PATIENCE or not batch:
-                await self._process(batch)
+                await self._carrier.carry(batch)
                 await self.longs.step()
             else:
                 await self._one_by_one(batch)
@@ -188,7 +183,7 @@ class EmbedJob:
             if isinstance(error, StoreError) and not isinstance(error, DiskFullError):
                 self._failures += 1
             with contextlib.suppress(DatabaseError):
-                await self._stages.files(lambda: self._release(batch))
+                await self._carrier.release(batch)
             raise
         self._unsettled = False
         # Only what was written says that the store takes it.
@@ -205,11 +200,11 @@ class EmbedJob:
         suspect: tuple[Document, StoreError] | None = None
         for document in batch[first:] + batch[:first]:
             if self._stopping:
-                await self._stages.files(lambda: self._release(batch))
+                await self._carrier.release(batch)
                 return
             written = self._parts.totals.chunks["upserted"]
             try:
-                await self._process([document])
+                await self._carrier.carry([document])
                 while self.longs and not self._stopping:
                     await self.longs.step()
             except StoreError as error:
@@ -230,28 +225,7 @@ class EmbedJob:
             raise error
         log.warning("document_breaks_store", document=document.id, error=error.message)
         await self._stages.store(self._parts.writer.settle)
-        await self._refused([Prepared(document, self._sources[document.source_id])], error)
-
-    async def _process(self, batch: list[Document]) -> None:
-        tombstones = [entry for entry in batch if entry.status is DocumentStatus.DELETED]
-        alive = [entry for entry in batch if entry.status is not DocumentStatus.DELETED]
-        prepared = await self._stages.files(lambda: self._prepare(alive))
-        rest = alive[len(prepared) :]
-        if rest:
-            await self._stages.files(lambda: self._release(rest))
-        for entry in prepared:
-            if entry.outcome is Outcome.GONE:
-                self._remember_gone(entry.source.id, entry.document.path)
-        prepared, tombstones = self._short_ones(prepared, tombstones)
-        contents = [entry for entry in prepared if entry.outcome is Outcome.CONTENT]
-        with self._parts.totals.stage("embed"):
-            unready = await self._stages.encode(lambda: self._parts.texts.embed(contents))
-        if unready:
-            documents = [entry.document for entry in unready]
-            await self._stages.files(lambda: self._release(documents))
-        ready = [entry for entry in prepared if entry not in unready]
-        with self._parts.totals.stage("store"):
-            await self._write(ready, tombstones)
+        await self._carrier.fail(document, error)
 
     def _remember_gone(self, source_id: int, path: bytes) -> None:
         """Have a path looked at after the drain; when there are too many, the whole source."""
@@ -261,19 +235,6 @@ class EmbedJob:
         else:
             self.gone[source_id] = [ROOT]
 
-    def _short_ones(
-        self, prepared: list[Prepared], tombstones: list[Document]
-    ) -> tuple[list[Prepared], list[Document]]:
-        """A batch without what is long: that is in hand from now on, until it is dealt with."""
-        writer = self._parts.writer
-        entries = [(entry, long_entry(writer, entry)) for entry in prepared]
-        leaving = [(entry, long_tombstone(writer, entry)) for entry in tombstones]
-        self.longs.add([long for _, long in (*leaving, *entries) if long])
-        return (
-            [entry for entry, long in entries if not long],
-            [entry for entry, long in leaving if not long],
-        )
-
     def _claim(self, ready: Callable[[], None]) -> list[Document]:
         held = self.longs.beside
         if held is None:
@@ -281,54 +242,3 @@ class EmbedJob:
         # Where the store may be broken, who breaks it is found the sooner, the fewer there are.
         wanted = self._failures == 0 and self.longs.spools < SPOOLS
         return self._claimer.claim_beside(ready, held, wanted=wanted)
-
-    def _prepare(self, documents: Sequence[Document]) -> list[Prepared]:
-        """Read documents; after a long one, and when a stop is asked for, the rest waits."""
-        prepared: list[Prepared] = []
-        with self._parts.totals.stage("extract"):
-            for document in documents:
-                if self._stopping:
-                    break
-                source = self._sources[document.source_id]
-                try:
-                    prepared.append(self._parts.preparer.prepare(document, source))
-                except StoppedError:
-                    break
-                if prepared[-1].spool is not None:
-                    break  # one spool at a time
-        return prepared
-
-    async def _write(self, ready: list[Prepared], tombstones: list[Document]) -> None:
-        """Write what is ready; when Chroma refuses the batch, find out which document it is."""
-        try:
-            await self._stages.store(lambda: self._deliver(ready, tombstones))
-        except RefusedError as error:
-            _mistaken(error)
-            if len(ready) + len(tombstones) <= 1:
-                await self._refused(ready, error)
-                return
-            for entry in ready:
-                await self._write([entry], [])
-            for tombstone in tombstones:
-                await self._write([], [tombstone])
-
-    async def _refused(self, ready: list[Prepared], error: StoreError) -> None:
-        if not ready:
-            raise StoreError(error.message, hint=error.hint)
-        failed = [entry.failed(DocumentError(error.message)) for entry in ready]
-        await self._stages.files(lambda: self._parts.recorder.record(failed))
-
-    def _deliver(self, ready: Sequence[Prepared], tombstones: Sequence[Document]) -> None:
-        deliver(self._parts.writer, self._sources, ready, tombstones)
-        self._parts.recorder.record(ready)
-        self._parts.recorder.deleted(tombstones)
-
-    def _release(self, documents: Sequence[Document]) -> None:
-        with self._parts.database.write() as connection:
-            work.release(connection, [entry.id for entry in documents])
-
-
-def _mistaken(error: RefusedError) -> None:
-    """Raise where a refusal is no document's fault."""
-    if OTHER_DIMENSION in error.message:
-        raise ModelMismatchError(error.message) from error
