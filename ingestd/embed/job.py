@@ -131,6 +131,7 @@ class EmbedJob:
         if self._stopping:
             return 0
         started, before = time.monotonic(), self._parts.totals.done
+        whole = False
         try:
             async with self.lock:
                 await self._tidy()
@@ -138,12 +139,11 @@ class EmbedJob:
                 async with self.lock:  # anew each time, so that others get it
                     if not await self._turn(ready):
                         break
+            whole = True
         finally:
             await self._end_longs()
-        done = self._parts.totals.done - before
-        if done:
-            seconds = time.monotonic() - started
-            await self._stages.files(lambda: self._parts.recorder.drained(done, seconds))
+            done = self._parts.totals.done - before
+            await self._record(done, time.monotonic() - started, whole=whole)
         return done
 
     async def _turn(self, ready: Callable[[], None]) -> bool:
@@ -168,6 +168,15 @@ class EmbedJob:
         """Give back the long documents in hand, unless nobody waits for that any more."""
         if not self._abandoned:
             await self.longs.put_down()
+
+    async def _record(self, done: int, seconds: float, *, whole: bool) -> None:
+        """Record what a drain did, also one that broke off: what broke it off is what is told."""
+        if not done or self._abandoned:
+            return
+        with contextlib.suppress(*(() if whole else (DatabaseError,))):
+            await self._stages.files(
+                lambda: self._parts.recorder.drained(done, seconds, whole=whole)
+            )
 
     async def _guarded(self, batch: list[Document]) -> None:
         """Deal with a batch, and a step of what is long; after a failure nothing is in hand."""
