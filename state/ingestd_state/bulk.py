@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, update
 
-from . import chunks, failpoint, orphans, pages, sources
+from . import failpoint, orphans, owned, pages, sources
 from .changes import INTERACTIVE
 from .parts import parts, unindexed
 from .schema import documents
@@ -128,7 +128,7 @@ def register(database: Database, name: str, path: bytes, collection: str, rules:
 
 def _leave_behind(database: Database, source: Source) -> None:
     """Have every slot of a source deleted from its collection, once it writes to another one."""
-    for slots in chunks.of_source(database, source.id, page=SLICE):
+    for slots in owned.of_source(database, source.id, page=SLICE):
         with database.write() as connection:
             orphans.add(connection, source.collection, slots)
         failpoint.reached("register.part")

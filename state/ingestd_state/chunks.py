@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, select, tuple_, update
 
+from .owned import held
 from .parts import VARIABLES, parts, unindexed
 from .schema import chunks, documents, sources
 from .status import ChunkStatus
@@ -75,37 +76,12 @@ def walk(database: Database, document_id: str, *, page: int = PAGE) -> Iterator[
         last = (rows[-1].ordinal, rows[-1].slot)
 
 
-def of_source(database: Database, source_id: int, *, page: int = PAGE) -> Iterator[list[str]]:
-    """The slots of a source, a page at a time; no transaction stays open between two pages."""
-    last = ""
-    while True:
-        with database.read() as connection:
-            # Not joined: SQLite would begin with the documents, and sort all chunks for each page.
-            rows = connection.execute(
-                select(chunks.c.slot, chunks.c.document_id)
-                .where(chunks.c.slot > last)
-                .order_by(chunks.c.slot)
-                .limit(page)
-            ).all()
-            own = _in_source(connection, source_id, [row.document_id for row in rows])
-        slots = [row.slot for row in rows if row.document_id in own]
-        if slots:
-            yield slots
-        if len(rows) < page:
-            return
-        last = rows[-1].slot
-
-
-def _in_source(connection: Connection, source_id: int, ids: Sequence[str]) -> set[str]:
-    found: set[str] = set()
-    for part in parts(list(dict.fromkeys(ids))):
-        rows = connection.execute(
-            select(documents.c.id).where(
-                documents.c.id.in_(part), unindexed(documents.c.source_id) == source_id
-            )
-        )
-        found.update(rows.scalars())
-    return found
+def at(connection: Connection, document_id: str, slot: str) -> Slot | None:
+    """A slot of a document; None when it has no such slot."""
+    row = connection.execute(
+        select(chunks).where(chunks.c.slot == slot, chunks.c.document_id == document_id)
+    ).one_or_none()
+    return _slot(row) if row else None
 
 
 def _slot(row: Row[Any]) -> Slot:
@@ -261,13 +237,6 @@ def remove(connection: Connection, slots: Sequence[str]) -> None:
         connection.execute(delete(chunks).where(chunks.c.slot.in_(part)))
 
 
-def held(connection: Connection, document_id: str) -> int:
-    """How many slots a document has."""
-    return connection.execute(
-        select(func.count()).where(chunks.c.document_id == document_id)
-    ).scalar_one()
-
-
 def withdraw(connection: Connection, document_id: str) -> None:
     """Remember what a document has after its plan was taken back.
 
@@ -280,7 +249,7 @@ def withdraw(connection: Connection, document_id: str) -> None:
         update(documents)
         .where(documents.c.id == document_id)
         .values(
-            chunk_count=held(connection, document_id),
+            chunk_count=held(connection, [document_id]),
             digest=None,
             # So that the next attempt takes the slots that this one would have taken.
             next_slot=_following(connection, document_id, used),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, true
 
-from ingestd_state import bulk, changes, chunks, pages, sources, work
+from ingestd_state import bulk, changes, chunks, owned, pages, sources, work
 from ingestd_state.selection import Selection, mark_again, walk
 from ingestd_state.status import DocumentStatus
 
@@ -75,7 +75,7 @@ def test_rows_are_found_by_their_ids(
         lambda d: bulk.mark_outdated(d, "new", now=1.0),
         lambda d: bulk.bury_missing(d, 1, most=9, until=9.0, now=1.0),
         lambda d: bulk.register(d, "docs", b"/docs", "second", "{}"),
-        lambda d: list(chunks.of_source(d, 1)),
+        lambda d: list(owned.of_source(d, 1)),
     ],
 )
 def test_pages_are_read_in_the_order_of_an_index(
