@@ -39,7 +39,8 @@ install: $(READY) ## Set up what `make run` needs, and stop there
 
 .PHONY: test
 test: $(READY_TEST) ## Set up what the tests need, and run them; ARGS="-k name" picks some
-	HF_HUB_OFFLINE=1 "$(BIN)/python" -m pytest -n auto --dist loadfile $(ARGS)
+	HF_HUB_OFFLINE=1 "$(BIN)/python" -m pytest -n auto --dist loadfile \
+		--no-loadscope-reorder $(ARGS)
 
 .PHONY: model
 model: $(READY_TEST) ## Long: random operations and crashes against a fresh ingest; EXAMPLES=200 STEPS=40

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ingestd_state import changes, documents, failpoint, sources
+from ingestd_state import bulk, changes, documents, failpoint, sources
 from ingestd_state.status import SourceStatus
 
 from .guard import Devices, judge, unusable
@@ -98,6 +98,7 @@ class Deletions:
         with self._database.read() as connection:
             remembered = next(s for s in sources.all_sources(connection) if s.id == source.id)
             missing = changes.count_missing(connection, source.id)
+            until = changes.last_missed(connection, source.id) if missing else 0.0
             total = documents.total(connection, source.id)
         reachable = not unusable(root)
         if remembered.status is SourceStatus.DETACHED:  # since it was asked for
@@ -117,7 +118,7 @@ class Deletions:
             return Decided(0, 0, online=online, reachable=reachable)
         if verdict.believed and missing > len(verdict.away):
             self._clear_found(source, set(verdict.away))
-        deleted = self._write(source, verdict, root, missing, scanned=scanned)
+        deleted = self._write(source, verdict, root, (missing, until), scanned=scanned)
         if deleted is None:
             return None
         if not told:
@@ -156,34 +157,42 @@ class Deletions:
         source: WatchedSource,
         verdict: _Verdict,
         root: RootState,
-        missing: int,
+        judged: tuple[int, float],
         *,
         scanned: bool,
     ) -> int | None:
-        """Record the verdict, and make the tombstones that it allows.
+        """Make the tombstones that a verdict allows, and record it.
+
+        Args:
+            source: the source.
+            verdict: of it.
+            root: as it was looked at.
+            judged: how many were missing, and since when at the latest, in Unix seconds.
+            scanned: after a complete scan.
 
         Returns:
             How many; None when more is missing than was judged, and nothing was written.
         """
+        missing, until = judged
         deleted, now = 0, self._clock()
-        with self._database.write() as connection:
-            if verdict.believed:
+        if verdict.believed:
+            with self._database.read() as connection:
                 if changes.count_missing(connection, source.id) > missing:
                     return None
-                # What is away is not missing for a moment that nobody else can see.
-                changes.mark_found(connection, verdict.away)
-                deleted = changes.bury_missing(connection, source.id, now=now)
-                changes.mark_missing(connection, verdict.away, now=now)
-                if scanned:
-                    sources.record_scan(
-                        connection,
-                        source.id,
-                        device=root.device,
-                        nonempty=not root.empty,
-                        at=now,
-                    )
+            deleted = bulk.bury_missing(
+                self._database,
+                source.id,
+                most=missing - len(verdict.away),
+                until=until,
+                now=now,
+                kept=frozenset(verdict.away),
+            )
+        with self._database.write() as connection:
+            if verdict.believed and scanned:
+                sources.record_scan(
+                    connection, source.id, device=root.device, nonempty=not root.empty, at=now
+                )
             sources.set_status(connection, source.id, verdict.status, verdict.reason)
-            failpoint.reached("reconcile.buried")
         failpoint.reached("reconcile.decided")
         return deleted
 

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingestd_state import sources
+from ingestd_state import bulk, sources
 from ingestd_state.status import SourceStatus
 
 from .errors import ConfigError, SourceMissingError
@@ -42,13 +42,13 @@ def register_sources(settings: Settings, database: Database) -> dict[str, Watche
         _check_apart(root, found.values())
         rules = Rules(root, **json.loads(_rules_json(configured)))
         collection = configured.collection or settings.store.collection
-        with database.write() as connection:
+        with database.read() as connection:
             known = {source.name: source for source in sources.all_sources(connection)}
-            name = configured.name or _name(root, known)
-            if name in found:
-                raise ConfigError(f"two sources are called {name!r}")
-            _check_there(root, known.get(name))
-            row = sources.ensure(connection, name, root, collection, _rules_json(configured))
+        name = configured.name or _name(root, known)
+        if name in found:
+            raise ConfigError(f"two sources are called {name!r}")
+        _check_there(root, known.get(name))
+        row = bulk.register(database, name, root, collection, _rules_json(configured))
         polled = configured.watch == "poll"
         found[name] = WatchedSource(row.id, name, root, collection, rules, polled)
     with database.write() as connection:

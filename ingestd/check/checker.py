@@ -172,6 +172,7 @@ class Checker:
             deadline = time.monotonic() + self._patience_s
             while suspects:
                 late = time.monotonic() >= deadline
+                self._parts.reader.forget()
                 still = [finding for finding in suspects if self._is_still_there(finding)]
                 # What the watcher is about to notice takes its time; the rest is certain now.
                 yield from (one for one in still if late or one.remedy is not Remedy.SCAN)
@@ -184,19 +185,15 @@ class Checker:
         if finding.remedy in {Remedy.FILL, Remedy.REFILL}:
             return True
         if finding.remedy is Remedy.DELETE:
-            strays = self._strays(self._collections[finding.collection], unseen)
-            return strays.again(finding.slot) is not None
+            return self._strays(self._collections[finding.collection], unseen).again(finding.slot)
         row, rules = self._sources[finding.source]
-        self._parts.reader.forget()
         if finding.remedy is Remedy.SCAN:
             return DiskCheck(database, unseen).at(row, rules, finding.path) is not None
         with database.read() as connection:
             document = documents.by_id(connection, finding.document_id)
         if document is None:
             return False
-        slots = self._slots(self._collections[row.collection], unseen)
-        again = slots.of_document(document, row)
-        return any((one.kind, one.slot) == (finding.kind, finding.slot) for one in again)
+        return self._slots(self._collections[row.collection], unseen).again(finding, document, row)
 
 
 def _whole(

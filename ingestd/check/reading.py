@@ -1,4 +1,7 @@
-"""Documents as their files are now: read, extracted and cut again, one at a time."""
+"""Documents as their files are now: read, extracted and cut again, one at a time.
+
+The chunks of a long one are on the disk meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,22 @@ class Reading:
     Attributes:
         prepared: what reading came to.
         pipeline: version of the pipeline that cut it.
-        chunks: its chunks by ordinal.
     """
 
     prepared: Prepared
     pipeline: str
-    chunks: dict[int, Chunk]
+
+    @property
+    def total(self) -> int:
+        """How many chunks it has."""
+        return self.prepared.chunk_total
+
+    def chunk(self, ordinal: int) -> Chunk | None:
+        """One of its chunks; None when it has none of this ordinal."""
+        if self.prepared.spool is not None:
+            return self.prepared.spool.at(ordinal)
+        within = 0 <= ordinal < len(self.prepared.chunks)
+        return self.prepared.chunks[ordinal] if within else None
 
     @property
     def unread(self) -> bool:
@@ -61,7 +74,12 @@ class Reading:
 
 
 class Reader:
-    """Reads documents again; the last one is kept."""
+    """Reads documents again; the last one is kept until another one is read.
+
+    Args:
+        preparer: reads; where it has a place on the disk, long documents are not kept in memory.
+        pipeline: version of the pipeline.
+    """
 
     def __init__(self, preparer: Preparer, pipeline: str) -> None:
         self.pipeline = pipeline
@@ -71,13 +89,16 @@ class Reader:
     def read(self, document: Document, source: Source) -> Reading:
         """Read one document whole, whatever is known of it."""
         if self._last is None or self._last[0] != document:
-            self._last = None
+            self.forget()
             # Forced, because what is indexed already is not cut.
             prepared = self._preparer.prepare(replace(document, forced=True), source)
-            chunks = {chunk.ordinal: chunk for chunk in prepared.chunks}
-            self._last = (document, Reading(prepared, self.pipeline, chunks))
+            self._last = (document, Reading(prepared, self.pipeline))
         return self._last[1]
 
     def forget(self) -> None:
-        """Read the last one anew when it is asked for again."""
+        """Read the last one anew when it is asked for again; it takes no space any more."""
+        if self._last is not None:
+            self._last[1].prepared.discard()
         self._last = None
+
+    close = forget

@@ -12,6 +12,7 @@ from ingestd_state.selection import Selection, walk
 from ingestd_state.status import ChunkStatus, DocumentStatus
 
 from .findings import Finding, Kind, Remedy
+from .rows import of_group
 from .sound import expected_labels, same_vector, text_is_sound, wrong_labels
 from .whole import as_read, of_rows
 
@@ -75,12 +76,20 @@ class SlotCheck:
         for group in self._groups(source.id):
             yield from self._group(group, source)
 
-    def of_document(self, document: Document, row: sources.Source) -> list[Finding]:
-        """What differs in one document now; nothing while it is in motion."""
+    def again(self, finding: Finding, document: Document, row: sources.Source) -> bool:
+        """Whether a difference in a document is still there; no while it is in motion."""
         if not self._at_rest(document):
-            return []
+            return False
         source = Source(row.id, row.name, row.path, row.collection)
-        return list(self._group([document], source))
+        if finding.slot:
+            with self._database.read() as connection:
+                one = chunks.at(connection, document.id, finding.slot)
+            live = one is not None and one.status is ChunkStatus.LIVE
+            found = self._page([(document, one)] if one and live else [], source)
+            return any(wrong.kind is finding.kind for wrong in found)
+        rows = of_group(self._database, [document.id])[document.id]
+        whole = self._of_whole(document, rows, source)
+        return whole is not None and whole.kind is finding.kind
 
     def _groups(self, source_id: int) -> Iterator[list[Document]]:
         """Documents whose slots together are about a page; a large one comes alone."""
@@ -89,7 +98,8 @@ class SlotCheck:
         for document in walk(self._database, Selection(source_id)):
             if not self._is_looked_at(document):
                 continue
-            if group and (self._deep or held + document.chunk_count > PAGE):
+            full = len(group) == PAGE or held + document.chunk_count > PAGE
+            if group and (self._deep or full):
                 yield group
                 group, held = [], 0
             group.append(document)
@@ -113,9 +123,7 @@ class SlotCheck:
         return document.chunk_count > 0 or document.status is DocumentStatus.INDEXED
 
     def _group(self, group: Sequence[Document], source: Source) -> Iterator[Finding]:
-        with self._database.read() as connection:
-            rows = chunks.of_documents(connection, [document.id for document in group])
-        placed: list[Placed] = []
+        rows = of_group(self._database, [document.id for document in group])
         for document in group:
             self._summary.documents += 1
             indexed = document.status is DocumentStatus.INDEXED
@@ -123,13 +131,16 @@ class SlotCheck:
             whole = self._of_whole(document, rows[document.id], source)
             if whole is not None:
                 yield whole
-            placed += [
-                (document, row) for row in rows[document.id] if row.status is ChunkStatus.LIVE
-            ]
+        placed = (
+            (document, row)
+            for document in group
+            for row in rows[document.id]
+            if row.status is ChunkStatus.LIVE
+        )
         for part in _pages(placed):
             yield from self._page(part, source)
 
-    def _of_whole(self, document: Document, rows: Sequence[Slot], source: Source) -> Finding | None:
+    def _of_whole(self, document: Document, rows: Iterable[Slot], source: Source) -> Finding | None:
         """What is wrong with a document as a whole, from its rows and, if deep, from its file."""
         if document.status is DocumentStatus.INDEXED:
             kind, expected, found = of_rows(document, rows)
@@ -192,7 +203,7 @@ class SlotCheck:
             self._summary.uncached += 1
         elif cached is not None and not same_vector(record.embedding, cached):
             return Kind.WRONG_MODEL, "the vector of its text", "another vector"
-        return _labels(expected_labels(document, source, row), record)
+        return wrong_labels(expected_labels(document, source, row), record)
 
     def _text(
         self, document: Document, row: Slot, record: Record, source: Source
@@ -202,30 +213,14 @@ class SlotCheck:
             return None
         # Where title or headings were changed, the text too seems wrong: only the file can tell.
         reading = self._reader.read(document, source)
-        chunk = reading.chunks.get(row.ordinal) if reading.comparable(document) else None
+        chunk = reading.chunk(row.ordinal) if reading.comparable(document) else None
         if chunk is None or chunk.digest != row.digest:
             sound = text_is_sound(record, row.digest)
             return None if sound else (Kind.STALE, f"the text of chunk {row.ordinal}", "another")
         if chunk.text != record.text:
             return Kind.STALE, f"the text of chunk {row.ordinal}", "another text"
         found = reading.metadata(chunk)
-        return _labels({key: found[key] for key in ("title", "headings", "lang")}, record)
-
-
-def _labels(expected: dict[str, object], record: Record) -> tuple[Kind, str, str] | None:
-    wrong = wrong_labels(expected, record.metadata)
-    if not wrong:
-        return None
-    return (
-        Kind.WRONG_METADATA,
-        ", ".join(f"{key}={_short(expected[key])}" if key in expected else key for key in wrong),
-        ", ".join(f"{key}={_short(record.metadata.get(key))}" for key in wrong),
-    )
-
-
-def _short(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 80 else f"{shown[:79]}…"  # noqa: PLR2004 - the line
+        return wrong_labels({key: found[key] for key in ("title", "headings", "lang")}, record)
 
 
 def _about(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from ingestd.embed.chunk import shorter_forms
 from ingestd.embed.metadata import KEYS, labels
 
+from .findings import Kind
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -74,10 +76,27 @@ def expected_labels(document: Document, source: Source, row: Slot) -> dict[str, 
     return expected
 
 
-def wrong_labels(expected: Mapping[str, object], found: Metadata) -> list[str]:
+def _wrong_keys(expected: Mapping[str, object], found: Metadata) -> list[str]:
     """The keys that differ or are not there, in order; keys that are not ours do not count."""
     differ = {key for key, value in expected.items() if not _same(found.get(key), value)}
     return sorted(differ | {key for key in ALWAYS if found.get(key) is None})
+
+
+def wrong_labels(expected: dict[str, object], record: Record) -> tuple[Kind, str, str] | None:
+    """What is wrong with the labels of a slot: kind, expected, found."""
+    wrong = _wrong_keys(expected, record.metadata)
+    if not wrong:
+        return None
+    return (
+        Kind.WRONG_METADATA,
+        ", ".join(f"{key}={_short(expected[key])}" if key in expected else key for key in wrong),
+        ", ".join(f"{key}={_short(record.metadata.get(key))}" for key in wrong),
+    )
+
+
+def _short(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:79]}…"  # noqa: PLR2004 - the line
 
 
 def _same(found: object, expected: object) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ingestd.watch.scan import scan
-from ingestd_state import chunks, documents, orphans
-from ingestd_state.status import ChunkStatus, DocumentStatus
+from ingestd_state import documents, orphans, owned
+from ingestd_state.status import DocumentStatus
 
 from .findings import Finding, Kind, Remedy
 
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 PAGE = 500
 REMEMBERED = 10_000
 """Slots that wait to be deleted and are known as such; beyond, they are found again."""
+KEPT = 1_000
+"""Documents of which is known whether they lack chunks."""
+LARGEST = 2**31 - 1
+"""An ordinal: what others wrote may be any number."""
 
 
 class StrayCheck:
@@ -50,6 +54,7 @@ class StrayCheck:
         self._collection = collection
         self._sources = sources
         self._summary = summary
+        self._incomplete: dict[Document, bool] = {}
 
     def findings(self, only: Names[str] = ()) -> Iterator[Finding]:
         """The slots without an owner; with ``only``, those that name one of these sources."""
@@ -69,12 +74,12 @@ class StrayCheck:
             if len(records) < PAGE:
                 return
 
-    def again(self, slot: str) -> Finding | None:
-        """The finding about one slot, as of now."""
+    def again(self, slot: str) -> bool:
+        """Whether a slot is there, and no document owns it, as of now."""
         with self._database.read() as connection:
             if not orphans.unknown(connection, self._collection.name, [slot]):
-                return None
-        return next((self._stray(record) for record in self._collection.get([slot])), None)
+                return False
+        return bool(self._collection.get([slot]))
 
     def _waiting(self) -> set[str]:
         with self._database.read() as connection:
@@ -88,10 +93,9 @@ class StrayCheck:
         with self._database.read() as connection:
             document = documents.by_id(connection, str(named.get("document_id") or ""))
             # In the collection that its source wrote to before, a document has nothing any more.
-            here = document is not None and self._writes_here(document)
-            owned = _ordinals(connection, document) if document and here else set()
-        twice = named.get("ordinal") in owned
-        broken = document is not None and here and _is_incomplete(document, owned)
+            ours = document if document and self._writes_here(document) else None
+            twice = ours is not None and _has(connection, ours, named.get("ordinal"))
+            broken = not twice and ours is not None and self._is_incomplete(connection, ours)
         return Finding(
             Kind.DUPLICATE if twice else Kind.ORPHAN,
             Remedy.DELETE,
@@ -102,7 +106,7 @@ class StrayCheck:
             document_id=document.id if document else "",
             slot=record.id,
             collection=self._collection.name,
-            implied=not twice and (broken or self._is_unknown_file(source, path)),
+            implied=broken or (not twice and self._is_unknown_file(source, path)),
         )
 
     def _writes_here(self, document: Document) -> bool:
@@ -110,6 +114,17 @@ class StrayCheck:
             source.id == document.source_id and source.collection == self._collection.name
             for source, _ in self._sources.values()
         )
+
+    def _is_incomplete(self, connection: Connection, document: Document) -> bool:
+        """Whether a document lacks chunks, a finding itself; counted once for all of its strays."""
+        if document.status is not DocumentStatus.INDEXED:
+            return False
+        if document not in self._incomplete:
+            if len(self._incomplete) >= KEPT:
+                self._incomplete.clear()
+            number = owned.distinct(connection, document.id)
+            self._incomplete[document] = number < document.chunk_count
+        return self._incomplete[document]
 
     def _is_unknown_file(self, name: str, path: str) -> bool:
         """Whether a file of ours is at this path that the table does not know: a finding itself."""
@@ -127,11 +142,12 @@ class StrayCheck:
         return listing is not None and listing.directory != where and bool(listing.files)
 
 
-def _ordinals(connection: Connection, document: Document) -> set[int]:
-    """The chunks of a document that have a slot."""
-    rows = chunks.of_documents(connection, [document.id])[document.id]
-    return {row.ordinal for row in rows if row.status is not ChunkStatus.DOOMED}
-
-
-def _is_incomplete(document: Document, owned: set[int]) -> bool:
-    return document.status is DocumentStatus.INDEXED and len(owned) < document.chunk_count
+def _has(connection: Connection, document: Document, named: object) -> bool:
+    """Whether the chunk that a slot names, if it is one, has a slot of the document."""
+    if isinstance(named, float) and named.is_integer():
+        named = int(named)
+    return (
+        isinstance(named, int)
+        and abs(named) <= LARGEST
+        and owned.has(connection, document.id, named)
+    )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ingestd.embed.chroma.store import Store
     from ingestd.embed.model import ModelSpec
     from ingestd.embed.reading.pool import Pool
+    from ingestd.embed.spool import Spool
     from ingestd.location import Location
     from ingestd.watch.source import WatchedSource
     from ingestd_state.engine import Database
@@ -96,12 +97,12 @@ def opened(
         patient = settings.model_copy(
             update={"store": settings.store.model_copy(update={"attempts": 1})}
         )
-        reader, pool = _reader(settings, spec)
+        reader, pool = _reader(settings, location, spec)
         if owner is not None:
             _check_same_pipeline(database, reader)
         torn = {} if owner is not None else broken(settings, location)
         opening = nullcontext() if torn else stores.opened(patient, location)
-        with closing(pool), opening as store, _cache(location) as cache:
+        with closing(pool), closing(reader), opening as store, _cache(location) as cache:
             parts = Parts(
                 database,
                 cache,
@@ -180,7 +181,7 @@ def _cache(location: Location) -> AbstractContextManager[Database | None]:
     return closing(Database(location.vectors_url))
 
 
-def _reader(settings: Settings, spec: ModelSpec) -> tuple[Reader, Pool]:
+def _reader(settings: Settings, location: Location, spec: ModelSpec) -> tuple[Reader, Pool]:
     from ingestd.check.reading import Reader
     from ingestd.embed.prepare import Preparer
     from ingestd.embed.reading.pool import Pool
@@ -189,5 +190,22 @@ def _reader(settings: Settings, spec: ModelSpec) -> tuple[Reader, Pool]:
     cutting = make_cutting(settings, spec)
     pipeline = pipeline_version(cutting, spec)
     pool = Pool(spec, cutting, settings.extract)
-    preparer = Preparer(pool, pipeline, file_bytes=settings.limits.file_bytes)
+    preparer = Preparer(
+        pool,
+        pipeline,
+        file_bytes=settings.limits.file_bytes,
+        spools=lambda: _spool(location),
+    )
     return Reader(preparer, pipeline), pool
+
+
+def _spool(location: Location) -> Spool:
+    """A place on the disk for a long document; without a name, it ends with who made it."""
+    from ingestd.embed.spool import Spool, SpoolError
+
+    try:
+        spool = Spool(location.state_dir)
+        spool.path.unlink()
+    except OSError as error:
+        raise SpoolError(f"{location.state_dir}: {error.strerror}") from error
+    return spool

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ingestd.location import Location
     from ingestd.repair import Plan
     from ingestd_state.engine import Database
+    from ingestd_state.runs import Run
 
     from .comparing import Opened
 
@@ -184,8 +185,9 @@ def _recorded(database: Database, location: Location, plan: Plan) -> tuple[int, 
         return _counted(database, location)  # no document was dealt with
     deadline = time.monotonic() + RECORDED_S
     while time.monotonic() < deadline:
-        ended = _last_drain(database)
-        if ended is not None and ended[0] >= plan.at:
+        last = _last_drain(database)
+        # One that was broken off is followed by another.
+        if last is not None and last.outcome == "done" and _end_of(last) >= plan.at:
             return _counted(database, location)
         time.sleep(POLL_S)
     return None
@@ -193,20 +195,23 @@ def _recorded(database: Database, location: Location, plan: Plan) -> tuple[int, 
 
 def _counted(database: Database, location: Location) -> tuple[int, int]:
     """Texts embedded and reused since the daemon's start, as of its last drain."""
-    owner, found = table.running(location), _last_drain(database)
-    if owner is None or found is None or found[0] < owner.since:
+    owner, last = table.running(location), _last_drain(database)
+    if owner is None or last is None or _end_of(last) < owner.since:
         return 0, 0
-    return int(found[1].get("embedded", 0)), int(found[1].get("reused", 0))
+    return int(last.counts.get("embedded", 0)), int(last.counts.get("reused", 0))
 
 
-def _last_drain(database: Database) -> tuple[float, dict[str, Any]] | None:
-    """When the last drain ended, in Unix seconds, and its counts."""
+def _end_of(run: Run) -> float:
+    """When a run ended, in Unix seconds."""
+    return run.started_at + run.seconds
+
+
+def _last_drain(database: Database) -> Run | None:
     from ingestd_state import runs
 
     with database.read() as connection:
         drains = (run for run in runs.last(connection, runs.KEPT) if run.kind == "drain")
-        last = next(drains, None)
-    return None if last is None else (last.started_at + last.seconds, last.counts)
+        return next(drains, None)
 
 
 def _drain_here(settings: Settings, location: Location, *, verbose: int) -> tuple[int, int]:

@@ -151,13 +151,15 @@ class EmbedJob:
             return 0
         started, before = time.monotonic(), self._parts.totals.done
         self._hand, self._stages.halted = Hand(), False
+        whole = False
         try:
             await self._tidy()
             await self._work(ready)
+            whole = True
         finally:
             await self._end()
             done = self._parts.totals.done - before
-            await self._tell(done, time.monotonic() - started)
+            await self._record(done, time.monotonic() - started, whole=whole)
         return done
 
     async def _tidy(self) -> None:
@@ -295,8 +297,11 @@ class EmbedJob:
                 await self._hand.finish()
         await self.longs.put_down()
 
-    async def _tell(self, done: int, seconds: float) -> None:
-        """Leave word of what was done, also where it broke off."""
-        if done and not self._abandoned:
-            with contextlib.suppress(DatabaseError):
-                await self._stages.tables.run(lambda: self._parts.recorder.drained(done, seconds))
+    async def _record(self, done: int, seconds: float, *, whole: bool) -> None:
+        """Record what a drain did, also one that broke off: what broke it off is what is told."""
+        if not done or self._abandoned:
+            return
+        with contextlib.suppress(*(() if whole else (DatabaseError,))):
+            await self._stages.tables.run(
+                lambda: self._parts.recorder.drained(done, seconds, whole=whole)
+            )

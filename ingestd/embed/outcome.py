@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ingestd_state import changes, chunks, failpoint, runs, work
+from ingestd_state import bulk, chunks, failpoint, runs, work
 from ingestd_state.status import DocumentStatus
 
 from .indexed import fingerprint_columns, recheck_at
@@ -60,8 +60,7 @@ class Recorder:
 
     def outdate(self) -> None:
         """Take up again what another version of the pipeline indexed."""
-        with self._database.write() as connection:
-            outdated = changes.mark_outdated(connection, self._pipeline, now=self._clock())
+        outdated = bulk.mark_outdated(self._database, self._pipeline, now=self._clock())
         if outdated:
             log.info("backfill", documents=outdated, pipeline=self._pipeline)
 
@@ -97,13 +96,20 @@ class Recorder:
         for document in tombstones:
             log.info("document_deleted", path=text_of(document.path), chunks=document.chunk_count)
 
-    def drained(self, documents: int, seconds: float) -> None:
-        """Record a run of the job."""
+    def drained(self, documents: int, seconds: float, *, whole: bool) -> None:
+        """Record a run of the job.
+
+        Args:
+            documents: how many it dealt with.
+            seconds: how long it took.
+            whole: no error broke it off.
+        """
+        outcome = "done" if whole else "broken off"
         counts = {"documents": documents, **dict(self._totals.chunks)}
-        run = runs.Run("drain", self._clock() - seconds, seconds, "done", counts)
+        run = runs.Run("drain", self._clock() - seconds, seconds, outcome, counts)
         with self._database.write() as connection:
             runs.add(connection, run)
-        log.info("drained", documents=documents, seconds=round(seconds, 2))
+        log.info("drained", documents=documents, seconds=round(seconds, 2), outcome=outcome)
 
     def _same(self, connection: Connection, entry: Prepared, now: float) -> None:
         work.finish(

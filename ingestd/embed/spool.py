@@ -70,6 +70,9 @@ _READ = """
 SELECT ordinal, start, "end", text, prefix, headings, digest, slot
 FROM chunks WHERE ordinal > ? ORDER BY ordinal LIMIT ?
 """
+_AT = """
+SELECT ordinal, start, "end", text, prefix, headings, digest FROM chunks WHERE ordinal = ?
+"""
 _LEAVING = "SELECT slot FROM leaving ORDER BY number LIMIT ?"
 _TAKEN = """
 DELETE FROM leaving WHERE number IN (SELECT number FROM leaving ORDER BY number LIMIT ?)
@@ -155,6 +158,12 @@ class Spool:
         while page := self._page(last, size):
             yield page
             last = page[-1][0].ordinal
+
+    def at(self, ordinal: int) -> Chunk | None:
+        """One chunk; None when there is none of this ordinal."""
+        with self._told():
+            row = self._database.execute(_AT, (ordinal,)).fetchone()
+        return _chunk(row) if row else None
 
     def match(self, slots: Iterable[tuple[str, bytes, int]]) -> None:
         """Find the chunks whose text slots of the document hold; the other slots leave.

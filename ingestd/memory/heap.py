@@ -47,7 +47,8 @@ def tune() -> bool:
     if library is None:
         return False
     settings = {_M_ARENA_MAX: ARENAS, _M_MMAP_THRESHOLD: LARGE_BYTES}
-    return min(library.mallopt(name, value) for name, value in settings.items()) == 1
+    done = [library.mallopt(name, value) for name, value in settings.items()]
+    return all(done)
 
 
 @lru_cache(maxsize=1)

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, case, func, select, update
 
 from .chunks import of_origin
-from .documents import below, select_where
-from .parts import parts
+from .documents import below, by_path
+from .parts import parts, unindexed
 from .schema import chunks, documents
 from .status import DocumentStatus, sources_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from .documents import Document
 
@@ -130,7 +130,7 @@ def mark_changed(
     for part in parts(ids):
         connection.execute(
             update(documents)
-            .where(documents.c.id.in_(part), documents.c.status.in_(states))
+            .where(documents.c.id.in_(part), unindexed(documents.c.status).in_(states))
             .values(**values)
         )
 
@@ -190,63 +190,23 @@ def mark_found(connection: Connection, ids: Sequence[str]) -> None:
 
 def count_missing(connection: Connection, source_id: int) -> int:
     """Documents of a source that were not found and are not tombstones yet."""
-    return connection.execute(
-        select(func.count()).where(
-            documents.c.source_id == source_id,
-            documents.c.missing_since.is_not(None),
-            documents.c.status != DocumentStatus.DELETED.value,
-        )
-    ).scalar_one()
+    return connection.execute(select(func.count()).where(*_missing(source_id))).scalar_one()
+
+
+def last_missed(connection: Connection, source_id: int) -> float:
+    """When the last of them was not found, in Unix seconds; 0 when there is none."""
+    query = select(func.max(documents.c.missing_since)).where(*_missing(source_id))
+    return connection.execute(query).scalar_one() or 0.0
 
 
 def missing(connection: Connection, source_id: int) -> Iterator[Document]:
-    """The documents of a source that were not found and are not tombstones yet."""
-    return select_where(
-        connection,
+    """The documents of a source that were not found and are not tombstones yet, by path."""
+    return by_path(connection, *_missing(source_id))
+
+
+def _missing(source_id: int) -> tuple[ColumnElement[bool], ...]:
+    return (
         documents.c.source_id == source_id,
         documents.c.missing_since.is_not(None),
         documents.c.status != DocumentStatus.DELETED.value,
     )
-
-
-def bury_missing(connection: Connection, source_id: int, *, now: float) -> int:
-    """Make tombstones of the missing documents of a source; returns how many."""
-    result = connection.execute(
-        update(documents)
-        .where(
-            documents.c.source_id == source_id,
-            documents.c.missing_since.is_not(None),
-            documents.c.status.in_(sources_of(DocumentStatus.DELETED)),
-        )
-        .values(
-            status=DocumentStatus.DELETED.value,
-            reason="the file is gone",
-            changed_at=now,
-            priority=INTERACTIVE,
-            retry_at=None,
-            recheck_at=None,
-        )
-    )
-    return result.rowcount
-
-
-def mark_outdated(connection: Connection, pipeline: str, *, now: float) -> int:
-    """Take up again what another version of the pipeline indexed; returns how many.
-
-    Also what was given up since: chunks of the old version are still in the collection.
-    """
-    result = connection.execute(
-        update(documents)
-        .where(
-            documents.c.status.in_(
-                [
-                    DocumentStatus.INDEXED.value,
-                    DocumentStatus.SKIPPED.value,
-                    DocumentStatus.DEAD.value,
-                ]
-            ),
-            documents.c.pipeline != pipeline,
-        )
-        .values(status=DocumentStatus.PENDING.value, changed_at=now, priority=-1, attempts=0)
-    )
-    return result.rowcount

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, select, tuple_, update
 
-from .parts import VARIABLES, parts
+from .owned import held
+from .parts import VARIABLES, parts, unindexed
 from .schema import chunks, documents, sources
 from .status import ChunkStatus
 
@@ -75,6 +76,14 @@ def walk(database: Database, document_id: str, *, page: int = PAGE) -> Iterator[
         last = (rows[-1].ordinal, rows[-1].slot)
 
 
+def at(connection: Connection, document_id: str, slot: str) -> Slot | None:
+    """A slot of a document; None when it has no such slot."""
+    row = connection.execute(
+        select(chunks).where(chunks.c.slot == slot, chunks.c.document_id == document_id)
+    ).one_or_none()
+    return _slot(row) if row else None
+
+
 def _slot(row: Row[Any]) -> Slot:
     return Slot(
         row.slot,
@@ -93,7 +102,9 @@ def in_motion(connection: Connection, ids: Sequence[str]) -> list[Slot]:
     found: list[Slot] = []
     for part in parts(ids):
         rows = connection.execute(
-            select(chunks).where(chunks.c.document_id.in_(part), chunks.c.status.in_(moving))
+            select(chunks).where(
+                chunks.c.document_id.in_(part), unindexed(chunks.c.status).in_(moving)
+            )
         )
         found += [_slot(row) for row in rows]
     return found
@@ -155,7 +166,7 @@ def make_live(connection: Connection, slots: Sequence[str]) -> None:
     for part in parts(slots):
         connection.execute(
             update(chunks)
-            .where(chunks.c.slot.in_(part), chunks.c.status == ChunkStatus.PLANNED.value)
+            .where(chunks.c.slot.in_(part), unindexed(chunks.c.status) == ChunkStatus.PLANNED.value)
             .values(status=ChunkStatus.LIVE.value)
         )
 
@@ -195,7 +206,7 @@ def forget(connection: Connection, slots: Sequence[str]) -> None:
         connection.execute(
             delete(chunks).where(
                 chunks.c.slot.in_(part),
-                chunks.c.status == ChunkStatus.DOOMED.value,
+                unindexed(chunks.c.status) == ChunkStatus.DOOMED.value,
             )
         )
 
@@ -226,13 +237,6 @@ def remove(connection: Connection, slots: Sequence[str]) -> None:
         connection.execute(delete(chunks).where(chunks.c.slot.in_(part)))
 
 
-def held(connection: Connection, document_id: str) -> int:
-    """How many slots a document has."""
-    return connection.execute(
-        select(func.count()).where(chunks.c.document_id == document_id)
-    ).scalar_one()
-
-
 def withdraw(connection: Connection, document_id: str) -> None:
     """Remember what a document has after its plan was taken back.
 
@@ -245,7 +249,7 @@ def withdraw(connection: Connection, document_id: str) -> None:
         update(documents)
         .where(documents.c.id == document_id)
         .values(
-            chunk_count=held(connection, document_id),
+            chunk_count=held(connection, [document_id]),
             digest=None,
             # So that the next attempt takes the slots that this one would have taken.
             next_slot=_following(connection, document_id, used),

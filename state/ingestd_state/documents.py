@@ -107,27 +107,6 @@ def below(path: bytes) -> ColumnElement[bool]:
     )
 
 
-def select_where(
-    connection: Connection, *conditions: ColumnElement[bool], limit: int | None = None
-) -> Iterator[Document]:
-    """Documents by id order, read page by page so that no list of all of them exists."""
-    last, left = "", limit
-    while left is None or left > 0:
-        size = PAGE if left is None else min(PAGE, left)
-        rows = connection.execute(
-            select(*COLUMNS)
-            .where(documents.c.id > last, *conditions)
-            .order_by(documents.c.id)
-            .limit(size)
-        ).all()
-        for row in rows:
-            yield document(row)
-        if len(rows) < size:
-            return
-        last = rows[-1].id
-        left = None if left is None else left - len(rows)
-
-
 def by_path(
     connection: Connection, *conditions: ColumnElement[bool], limit: int | None = None
 ) -> Iterator[Document]:

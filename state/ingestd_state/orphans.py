@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, literal, select
+from sqlalchemy import delete, func, select
 
 from .parts import parts
 from .schema import chunks, documents, orphans, sources
@@ -30,21 +30,6 @@ def unknown(connection: Connection, collection: str, slots: Sequence[str]) -> li
         )
         owned.update(row.slot for row in rows)
     return [slot for slot in slots if slot not in owned]
-
-
-def leave_behind(connection: Connection, source_id: int, collection: str) -> None:
-    """Have every slot of a source deleted from a collection that it writes to no more."""
-    left = (
-        select(literal(collection), chunks.c.slot)
-        .join(documents, documents.c.id == chunks.c.document_id)
-        .where(documents.c.source_id == source_id)
-    )
-    known = select(orphans.c.slot).where(orphans.c.collection == collection)
-    connection.execute(
-        orphans.insert().from_select(
-            ["collection", "slot"], left.where(chunks.c.slot.not_in(known))
-        )
-    )
 
 
 def add(connection: Connection, collection: str, slots: Sequence[str]) -> None:

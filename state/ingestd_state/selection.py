@@ -6,11 +6,12 @@ Everything goes page by page: a selection may be all that there is.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, func, or_, select, true, tuple_
+from sqlalchemy import and_, func, or_, select, true
 
-from . import changes
+from . import changes, pages
 from .documents import COLUMNS, Document, below, document
 from .schema import documents
 from .status import DocumentStatus
@@ -61,21 +62,14 @@ def walk(
     database: Database, selection: Selection, *, limit: int | None = None
 ) -> Iterator[Document]:
     """The documents by source and path; no transaction stays open while the reader is slow."""
-    last, left = (-1, b""), limit
-    while left is None or left > 0:
-        size = PAGE if left is None else min(PAGE, left)
-        with database.read() as connection:
-            rows = connection.execute(
-                select(*COLUMNS)
-                .where(selection.where(), tuple_(documents.c.source_id, documents.c.path) > last)
-                .order_by(documents.c.source_id, documents.c.path)
-                .limit(size)
-            ).all()
-        yield from (document(row) for row in rows)
-        if len(rows) < size:
-            return
-        last = (rows[-1].source_id, rows[-1].path)
-        left = None if left is None else left - len(rows)
+    found = pages.by_path(
+        database,
+        selection.where(),
+        columns=COLUMNS,
+        size=PAGE if limit is None else max(1, min(PAGE, limit)),
+        source_id=selection.source_id,
+    )
+    yield from (document(row) for row in islice(chain.from_iterable(found), limit))
 
 
 def count(connection: Connection, selection: Selection) -> int:
@@ -96,27 +90,19 @@ def mark_again(
         forced: also those whose bytes are what is indexed.
         priority: higher is taken up first.
     """
-    marked, last = 0, ""
-    condition = and_(
-        selection.where(),
-        documents.c.missing_since.is_(None),
-        documents.c.status != DocumentStatus.DELETED.value,
+    marked = 0
+    present = and_(
+        documents.c.missing_since.is_(None), documents.c.status != DocumentStatus.DELETED.value
     )
-    while True:
+    where = and_(selection.where(), present)
+    for found in pages.ids(database, where, size=MARK_PAGE, source_id=selection.source_id):
         with database.write() as connection:
-            ids = list(
-                connection.execute(
-                    select(documents.c.id)
-                    .where(documents.c.id > last, condition)
-                    .order_by(documents.c.id)
-                    .limit(MARK_PAGE)
-                ).scalars()
-            )
+            # Asked again: meanwhile its file may have gone.
+            still = select(documents.c.id).where(documents.c.id.in_(found), present)
+            ids = connection.execute(still).scalars().all()
             changes.mark_changed(connection, ids, now=now, priority=priority, forced=forced)
         marked += len(ids)
-        if len(ids) < MARK_PAGE:
-            return marked
-        last = ids[-1]
+    return marked
 
 
 def unfinished(connection: Connection, selection: Selection, *, until: float) -> int:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, update
 
-from . import orphans
 from .schema import documents, sources
-from .status import DocumentStatus, SourceStatus, sources_of
+from .status import SourceStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,40 +39,29 @@ def _source(row: Row[Any]) -> Source:
     return Source(**values)
 
 
-def ensure(connection: Connection, name: str, path: bytes, collection: str, rules: str) -> Source:
-    """Find or make the source of this name, with this configuration.
+def named(connection: Connection, name: str) -> Source | None:
+    """The source of this name."""
+    row = connection.execute(select(sources).where(sources.c.name == name)).one_or_none()
+    return _source(row) if row else None
 
-    When it writes to another collection than before, every chunk is written there, and the old one
-    loses them; when its root has another path, every chunk is labelled anew.
+
+def ensure(connection: Connection, name: str, path: bytes, collection: str, rules: str) -> Source:
+    """Find or make the row of this name, with this configuration; its documents are left alone.
+
+    See `bulk.register` for what becomes of them.
     """
     values: dict[str, Any] = {"path": path, "collection": collection, "rules": rules}
-    found = connection.execute(select(sources).where(sources.c.name == name)).one_or_none()
+    found = named(connection, name)
     if found is None:
         connection.execute(
             sources.insert().values(name=name, status=SourceStatus.ONLINE.value, **values)
         )
     else:
-        if SourceStatus(found.status) is SourceStatus.DETACHED:
+        if found.status is SourceStatus.DETACHED:
             values["status"] = SourceStatus.ONLINE.value
             values["reason"] = ""
         connection.execute(update(sources).where(sources.c.id == found.id).values(**values))
-        if found.collection != collection:
-            orphans.leave_behind(connection, found.id, found.collection)
-            _take_up(connection, found.id, forced=True)
-        elif found.path != path:
-            _take_up(connection, found.id, relabel=True)
     return _source(connection.execute(select(sources).where(sources.c.name == name)).one())
-
-
-def _take_up(connection: Connection, source_id: int, **flags: bool) -> None:
-    """Have every document that may be in the collection taken up again."""
-    states = {*sources_of(DocumentStatus.PENDING), DocumentStatus.PENDING.value}
-    states -= {DocumentStatus.DELETED.value, DocumentStatus.SKIPPED.value}
-    connection.execute(
-        update(documents)
-        .where(documents.c.source_id == source_id, documents.c.status.in_(sorted(states)))
-        .values(status=DocumentStatus.PENDING.value, attempts=0, retry_at=None, **flags)
-    )
 
 
 def all_sources(connection: Connection) -> list[Source]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, case, delete, func, or_, select, update
 
 from .documents import COLUMNS, Document, document
-from .parts import parts
+from .parts import parts, unindexed
 from .schema import chunks, documents, sources
 from .status import DocumentStatus, SourceStatus, sources_of
 
@@ -82,7 +82,7 @@ def due_again(connection: Connection, ids: Sequence[str]) -> None:
     for part in parts(ids):
         connection.execute(
             update(documents)
-            .where(documents.c.id.in_(part), documents.c.status.in_(sorted(states)))
+            .where(documents.c.id.in_(part), unindexed(documents.c.status).in_(sorted(states)))
             .values(status=DocumentStatus.PENDING.value, attempts=0, retry_at=None, recheck_at=None)
         )
 
@@ -254,15 +254,16 @@ def note(connection: Connection, document_id: str, remark: str) -> None:
 
 def release(connection: Connection, ids: Sequence[str], *, retry_at: float | None = None) -> None:
     """Give documents back unfinished; tombstones keep their state and wait for ``retry_at``."""
+    status = unindexed(documents.c.status)
     for part in parts(ids):
         connection.execute(
             update(documents)
-            .where(documents.c.id.in_(part), documents.c.status == DocumentStatus.WORKING.value)
+            .where(documents.c.id.in_(part), status == DocumentStatus.WORKING.value)
             .values(status=DocumentStatus.PENDING.value, retry_at=retry_at)
         )
         connection.execute(
             update(documents)
-            .where(documents.c.id.in_(part), documents.c.status == DocumentStatus.DELETED.value)
+            .where(documents.c.id.in_(part), status == DocumentStatus.DELETED.value)
             .values(retry_at=retry_at)
         )
 
@@ -273,7 +274,8 @@ def tombstones(connection: Connection, ids: Sequence[str]) -> set[str]:
     for part in parts(ids):
         rows = connection.execute(
             select(documents.c.id).where(
-                documents.c.id.in_(part), documents.c.status == DocumentStatus.DELETED.value
+                documents.c.id.in_(part),
+                unindexed(documents.c.status) == DocumentStatus.DELETED.value,
             )
         )
         found.update(rows.scalars())
@@ -287,7 +289,7 @@ def forget(connection: Connection, ids: Sequence[str]) -> None:
         connection.execute(
             delete(documents).where(
                 documents.c.id.in_(part),
-                documents.c.status == DocumentStatus.DELETED.value,
+                unindexed(documents.c.status) == DocumentStatus.DELETED.value,
                 empty,
             )
         )

@@ -87,6 +87,7 @@ PAGES = (15, 10)
 """With more chunks than this a document is long there; so many are a page."""
 OF_THEIR_OWN = {
     *("withdraw.begun", "withdraw.committed", "migrate.begun", "migrate.committed", "prune.begun"),
+    *("backfill.part", "register.part"),
     *(name for name in POINTS if name.startswith(("refill.", "compact."))),
 }
 
@@ -254,6 +255,30 @@ def test_dying_while_the_tables_change(bench: Bench, state: Path, point: str) ->
     bench.run(state).report()
     stray(state)
     bench.converges(state)
+
+
+def test_dying_while_everything_is_taken_up_again(bench: Bench, state: Path) -> None:
+    """The old version is back: what was taken up for the new one is as it was, nothing is new."""
+    bench.dies(state, "backfill.part", INGESTD_CHUNK__SIZE="400")
+    assert rows(state, "SELECT count(*) FROM documents WHERE priority = -1") != [(0,)]
+    report = bench.converges(state)
+    assert report["chunks"]["embedded"] == bench.fresh_texts
+
+
+@pytest.mark.parametrize("time", [1, 2])
+def test_dying_while_a_source_goes_elsewhere(bench: Bench, state: Path, time: int) -> None:
+    """It writes to where it did, and nothing is deleted there; or it goes there after all."""
+    elsewhere = {"INGESTD_STORE__COLLECTION": "elsewhere"}
+    bench.dies(state, f"register.part:{time}", **elsewhere)
+    assert rows(state, "SELECT count(*) FROM orphans") > [(1,)]
+    again = state.with_name("again")
+    shutil.copytree(state, again)
+    bench.converges(state)
+    report = bench.run(again, **elsewhere).report()
+    assert report["chunks"]["embedded"] == bench.fresh_texts
+    assert collection_of(again) == {}
+    assert rows(again, "SELECT count(*) FROM orphans") == [(0,)]
+    assert rows(again, "SELECT DISTINCT status FROM chunks") == [("live",)]
 
 
 def garble(state: Path) -> None:

@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 
 from ingestd.config import StoreSettings
+from ingestd.embed.chroma import ceiling
 from ingestd.embed.chroma import server as server_module
-from ingestd.embed.chroma.child import LEAST_FILE_LIMIT
 from ingestd.embed.chroma.listen import check_port, listens
 from ingestd.embed.chroma.plan import (
     LOG_LIMIT_BYTES,
@@ -134,7 +134,7 @@ def test_how_the_process_is_set_up(server: ManagedServer, plan: ServerPlan) -> N
     pid = server.pid
     assert pid is not None
     assert os.getsid(pid) == pid
-    assert resource.prlimit(pid, resource.RLIMIT_FSIZE)[0] == LEAST_FILE_LIMIT
+    assert resource.prlimit(pid, resource.RLIMIT_FSIZE)[0] == ceiling.LEAST
     theirs = Path(f"/proc/{pid}/fd/{plan.lock_fd}")
     assert os.path.samestat(os.fstat(plan.lock_fd), theirs.stat())
     assert listens(pid, plan.port)
@@ -142,6 +142,25 @@ def test_how_the_process_is_set_up(server: ManagedServer, plan: ServerPlan) -> N
     assert not listens(pid, free_port())
     with socket.socket() as probe:
         probe.bind((plan.host.replace("127.0.0.1", "127.0.0.2"), plan.port))
+
+
+async def test_files_may_grow_with_the_data(
+    plan: ServerPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that began empty is not killed for having grown: the bound is lifted in time."""
+    monkeypatch.setattr(ceiling, "LOOK_S", 0.1)
+    server = ManagedServer(plan)
+    await server.start()
+    try:
+        pid = server.pid
+        assert pid is not None
+        monkeypatch.setattr(ceiling, "LEAST", 0)
+        size = (plan.data / "chroma.sqlite3").stat().st_size
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (2 * size, resource.RLIM_INFINITY))
+        await until(lambda: resource.prlimit(pid, resource.RLIMIT_FSIZE)[0] >= 8 * size)
+        assert server.restarts == 0
+    finally:
+        await server.stop()
 
 
 async def test_it_comes_back_after_a_kill(server: ManagedServer, plan: ServerPlan) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +23,7 @@ from ingestd.embed.engines.hashing import HashEmbedder
 from ingestd.embed.extract import extract
 from ingestd.embed.prepare import Preparer
 from ingestd.embed.reading.cut import Cutter
+from ingestd.embed.spool import Spool
 from ingestd.embed.texts import TextEmbedder
 from ingestd.embed.tokenize import open_tokenizer
 from ingestd.embed.totals import Totals
@@ -71,12 +73,29 @@ class Collection(MemoryCollection):
 class Home:
     """One source, its tables, and a collection in memory."""
 
-    def __init__(self, database: Database, cache: Database, source: WatchedSource) -> None:
+    def __init__(
+        self,
+        database: Database,
+        cache: Database,
+        source: WatchedSource,
+        *,
+        long_chunks: int | None = None,
+    ) -> None:
         self.database, self.cache, self.source = database, cache, source
         self.collection = Collection()
         self.missing = False
         chunker = Chunker(open_tokenizer(SPEC), max_tokens=64)
         self.preparer = Preparer(Cutter(chunker), PIPELINE, file_bytes=1 << 20)
+        self.spools = Path(os.fsdecode(source.root)).with_name("spools")
+        self._reading = self.preparer
+        if long_chunks is not None:
+            self._reading = Preparer(
+                Cutter(chunker),
+                PIPELINE,
+                file_bytes=1 << 20,
+                spools=lambda: Spool(self.spools),
+                long_chunks=long_chunks,
+            )
         common: dict[str, Any] = {"totals": Totals(), "clock": time.time}
         self._texts = TextEmbedder(cache, lambda: HashEmbedder(16), model=MODEL, **common)
         self._writer = Writer(
@@ -111,10 +130,12 @@ class Home:
         def opened(_name: str) -> Collection | None:
             return None if self.missing else self.collection
 
-        reader = Reader(self.preparer, PIPELINE)
-        parts = Parts(self.database, self.cache, opened, MODEL, reader)
-        checker = Checker(parts, **options)
-        return list(checker.run()), checker
+        with closing(Reader(self._reading, PIPELINE)) as reader:
+            parts = Parts(self.database, self.cache, opened, MODEL, reader)
+            checker = Checker(parts, **options)
+            found = list(checker.run())
+        assert not self.spools.exists() or not list(self.spools.iterdir())
+        return found, checker
 
     def found(self, **options: Any) -> list[tuple[str, str]]:
         """Kind and path of each finding that counts."""
@@ -158,10 +179,23 @@ LONG = "\n\n".join(
 )
 
 
-@pytest.fixture
-def home(database: Database, cache: Database, source: Callable[..., WatchedSource]) -> Home:
-    """Three documents of one to several chunks, indexed."""
-    home = Home(database, cache, source())
+@pytest.fixture(params=["short", "long"])
+def home(
+    request: pytest.FixtureRequest,
+    database: Database,
+    cache: Database,
+    source: Callable[..., WatchedSource],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Home:
+    """Three documents of one to several chunks, indexed; the check takes all of them for long ones.
+
+    Whatever is found must be the same where rows come page by page, and chunks lie on the disk.
+    """
+    long = request.param == "long"
+    if long:
+        monkeypatch.setattr("ingestd.check.rows.AT_ONCE", 1)
+        monkeypatch.setattr("ingestd.check.slots.PAGE", 2)
+    home = Home(database, cache, source(), long_chunks=0 if long else None)
     home.write("a.md", "# Alpha\n\nThe cat sat on the mat.\n")
     home.write("sub/b.md", f"# Beta > Gamma\n\n{LONG}\n")
     home.write("c.txt", "Just text.\n")

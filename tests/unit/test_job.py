@@ -24,8 +24,9 @@ from ingestd.embed.tokenize import open_tokenizer
 from ingestd.embed.totals import Totals
 from ingestd.embed.write import Writer
 from ingestd.errors import DiskFullError, ModelMismatchError, StoreError
+from ingestd.memory.gate import ShutError
 from ingestd.reconcile import Reconciler
-from ingestd_state import changes, documents
+from ingestd_state import changes, documents, runs
 from ingestd_state.engine import DatabaseError
 from ingestd_state.schema import documents as table
 
@@ -189,6 +190,65 @@ def test_nothing_is_taken_in_hand_when_nothing_may_be_written(bench: Bench) -> N
     with pytest.raises(DiskFullError):
         bench.drain(ready=ready)
     assert bench.states() == {"indexed": 4, "pending": 6}
+
+
+def recorded(bench: Bench) -> list[tuple[str, int, int]]:
+    """Outcome, documents and chunks of each drain that is recorded, the last one first."""
+    with bench.database.read() as connection:
+        found = [run for run in runs.last(connection) if run.kind == "drain"]
+    return [(run.outcome, run.counts["documents"], run.counts["upserted"]) for run in found]
+
+
+@pytest.mark.parametrize("error", [DiskFullError("low"), ShutError("no memory")])
+def test_what_was_done_before_a_drain_broke_off_is_recorded(bench: Bench, error: Exception) -> None:
+    """Also when it was told to wait between two batches; the rest is recorded on its own."""
+    bench.write(**NUMBERS)
+    asked = []
+
+    def ready() -> None:
+        asked.append(1)
+        if len(asked) == 3:
+            raise error
+
+    with pytest.raises(type(error)):
+        bench.drain(ready=ready)
+    assert recorded(bench) == [("broken off", 8, 8)]
+    assert bench.drain(ready=ready) == 2
+    assert recorded(bench) == [("done", 2, 10), ("broken off", 8, 8)]
+    with pytest.raises(StoreError, match="away"):
+        break_off_at_once(bench)
+    assert len(recorded(bench)) == 2, "where nothing was done, nothing is recorded"
+
+
+def break_off_at_once(bench: Bench) -> None:
+    """A drain that does nothing."""
+    bench.write(new="New.")
+    bench.collection.away = StoreError("away")
+    bench.drain()
+
+
+def test_an_error_is_not_hidden_by_the_record_of_what_was_done(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table that takes no record either is told only where nothing else went wrong."""
+    bench.write(**NUMBERS)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise DatabaseError("locked")
+
+    monkeypatch.setattr(Recorder, "drained", refuse)
+    asked = []
+
+    def ready() -> None:
+        asked.append(1)
+        if len(asked) == 2:
+            raise DiskFullError("low")
+
+    with pytest.raises(DiskFullError):
+        bench.drain(ready=ready)
+    with pytest.raises(DatabaseError, match="locked"):
+        bench.drain()
+    assert bench.states() == {"indexed": 10}
 
 
 def test_a_table_that_cannot_be_written_loses_nothing(

@@ -24,7 +24,7 @@ from ingestd.embed.tokenize import open_tokenizer
 from ingestd.embed.write import Writer
 from ingestd.errors import StoreError
 from ingestd.reconcile import Reconciler
-from ingestd_state import chunks, documents, work
+from ingestd_state import chunks, documents, owned, work
 from ingestd_state.engine import DatabaseError
 from ingestd_state.status import DocumentStatus
 
@@ -334,7 +334,7 @@ def test_a_refused_page_leaves_the_pages_before(line: LongLine) -> None:
     assert line.words() == {"a.txt": words(*range(20))}
     with line.database.read() as connection:
         assert chunks.unsettled(connection) == []
-        assert chunks.held(connection, line.document("a.txt").id) == 20
+        assert owned.held(connection, [line.document("a.txt").id]) == 20
     line.collection.upsert = upsert  # type: ignore[method-assign]
     before = line.totals.chunks.copy()
     line.drain()

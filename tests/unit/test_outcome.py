@@ -219,14 +219,11 @@ def test_a_new_pipeline_makes_a_backfill(desk: Desk) -> None:
     assert (desk.read().status, desk.read().priority) == (S.PENDING, -1)
 
 
-def test_a_drain_is_remembered(desk: Desk) -> None:
-    """The run table tells how many documents, and how long."""
-    desk.recorder.drained(3, 1.5)
+@pytest.mark.parametrize(("whole", "outcome"), [(True, "done"), (False, "broken off")])
+def test_a_drain_is_remembered(desk: Desk, whole: bool, outcome: str) -> None:  # noqa: FBT001 - pytest gives it by name
+    """The run table tells how many documents, how long, and whether that was all."""
+    desk.recorder.drained(3, 1.5, whole=whole)
     with desk.database.read() as connection:
         (run,) = runs.last(connection)
-    assert (run.kind, run.started_at, run.seconds, run.counts["documents"]) == (
-        "drain",
-        NOW - 1.5,
-        1.5,
-        3,
-    )
+    assert (run.kind, run.started_at, run.seconds) == ("drain", NOW - 1.5, 1.5)
+    assert (run.outcome, run.counts["documents"]) == (outcome, 3)

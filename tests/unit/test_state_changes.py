@@ -210,8 +210,7 @@ def test_a_tombstone_can_move(database: Database, home: int) -> None:
     """A file that was thought deleted and turns up elsewhere lives on."""
     with database.write() as connection:
         key = add(connection, home, b"a")
-        changes.mark_missing(connection, [key], now=NOW)
-        changes.bury_missing(connection, home, now=NOW)
+        put(connection, key, DocumentStatus.DELETED, missing_since=NOW)
         changes.move(connection, key, b"b", now=NOW)
         assert read(connection, key).status is DocumentStatus.PENDING
 
@@ -227,8 +226,11 @@ def test_missing_is_not_deleted(database: Database, home: int) -> None:
         assert read(connection, key).missing_since == NOW
         assert changes.count_missing(connection, home) == 1
         assert [entry.id for entry in changes.missing(connection, home)] == [key]
+        assert changes.last_missed(connection, home) == NOW
+        changes.mark_missing(connection, [other], now=NOW + 70)
+        assert changes.last_missed(connection, home) == NOW + 70
         changes.mark_found(connection, [key, other])
-        assert changes.count_missing(connection, home) == 0
+        assert changes.count_missing(connection, home) == changes.last_missed(connection, home) == 0
 
 
 def test_missing_below_takes_the_whole_tree_and_nothing_beside_it(
@@ -253,40 +255,3 @@ def test_missing_below_stays_within_its_source(database: Database, home: int) ->
         changes.mark_missing_below(connection, home, b"", now=NOW)
         assert changes.count_missing(connection, home) == 1
         assert changes.count_missing(connection, other) == 0
-
-
-@pytest.mark.parametrize("status", sorted(set(DocumentStatus) - {DocumentStatus.DELETED}))
-def test_the_missing_are_buried_from_every_status(
-    database: Database, home: int, status: DocumentStatus
-) -> None:
-    """A tombstone is made of what is missing, is due at once, and of nothing else."""
-    with database.write() as connection:
-        gone, there = add(connection, home, b"gone"), add(connection, home, b"there")
-        put(connection, gone, status, retry_at=NOW + 99)
-        changes.mark_missing(connection, [gone], now=NOW)
-        assert changes.bury_missing(connection, home, now=NOW) == 1
-        assert changes.bury_missing(connection, home, now=NOW) == 0
-        assert read(connection, gone).status is DocumentStatus.DELETED
-        assert read(connection, there).status is DocumentStatus.PENDING
-        assert documents.total(connection, home) == 1
-        taken = work.claim(connection, NOW, [home], **ROOMY)
-    assert [entry.path for entry in taken] == [b"gone", b"there"]
-
-
-def test_a_new_pipeline_takes_up_what_the_old_one_made(database: Database, home: int) -> None:
-    """What another version indexed, skipped or gave up is due again; what waits is left alone."""
-    old = {"pipeline": "old", "attempts": 5}
-    with database.write() as connection:
-        keys = {status: add(connection, home, status.encode()) for status in DocumentStatus}
-        for status, key in keys.items():
-            put(connection, key, status, **old)
-        current = add(connection, home, b"current")
-        put(connection, current, DocumentStatus.INDEXED, pipeline="new")
-        never = add(connection, home, b"never")
-        put(connection, never, DocumentStatus.DEAD)
-        assert changes.mark_outdated(connection, "new", now=NOW) == 3
-        for status in (DocumentStatus.INDEXED, DocumentStatus.SKIPPED, DocumentStatus.DEAD):
-            assert read(connection, keys[status]).status is DocumentStatus.PENDING
-        assert read(connection, current).status is DocumentStatus.INDEXED
-        assert read(connection, never).status is DocumentStatus.DEAD
-        assert read(connection, keys[DocumentStatus.DELETED]).status is DocumentStatus.DELETED

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ingestd_state import changes, chunks, documents, sources
+from ingestd_state import changes, chunks, documents, owned, sources
 from ingestd_state.chunks import Slot
 from ingestd_state.status import ChunkStatus
 
@@ -160,8 +160,8 @@ def test_doom_is_for_these_slots(connection: Connection) -> None:
     key = make(connection, b"a", LIVE, LIVE, PLANNED, LIVE)
     chunks.doom(connection, [f"{key}-{n}" for n in (1, 2)])
     assert states(connection, key) == [LIVE, DOOMED, DOOMED, LIVE]
-    assert chunks.held(connection, key) == 4
-    assert chunks.held(connection, "nobody") == 0
+    assert owned.held(connection, [key]) == 4
+    assert owned.held(connection, ["nobody"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import update
 
-from ingestd_state import changes, chunks, documents, orphans, runs, sources
-from ingestd_state.chunks import Slot
+from ingestd_state import runs, sources
 from ingestd_state.runs import Run
-from ingestd_state.schema import documents as table
-from ingestd_state.status import ChunkStatus, DocumentStatus, SourceStatus
+from ingestd_state.status import SourceStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,64 +26,11 @@ def connection(database: Database) -> Iterator[Connection]:
         yield connection
 
 
-def make(connection: Connection, path: bytes, status: DocumentStatus) -> str:
-    """A document in a status."""
-    key = changes.add(connection, (1, "docs"), path, (1, 2, 3, 4, 5), now=0.0)
-    connection.execute(update(table).where(table.c.id == key).values(status=status.value))
-    return key
-
-
-def flags(connection: Connection, key: str) -> tuple[str, bool, bool]:
-    """Status, and whether a document is to be rewritten or relabelled."""
-    found = documents.by_id(connection, key)
-    assert found is not None
-    return found.status.value, found.forced, found.relabel
-
-
 def test_a_source_is_made_once(connection: Connection) -> None:
-    """The same name is the same source; new rules are written, nothing is taken up again."""
-    key = make(connection, b"a", DocumentStatus.INDEXED)
+    """The same name is the same source; new rules are written."""
     again = sources.ensure(connection, "docs", b"/docs", "ingestd", '{"exclude": []}')
     assert (again.id, again.status, again.rules) == (1, SourceStatus.ONLINE, '{"exclude": []}')
     assert len(sources.all_sources(connection)) == 1
-    assert flags(connection, key) == ("indexed", False, False)
-
-
-def test_another_collection_gets_every_chunk(connection: Connection) -> None:
-    """A source that is sent to another collection writes everything there."""
-    keys = {status: make(connection, status.encode(), status) for status in DocumentStatus}
-    sources.ensure(connection, "docs", b"/docs", "second", "{}")
-    for status in (DocumentStatus.INDEXED, DocumentStatus.DEAD, DocumentStatus.FAILED):
-        assert flags(connection, keys[status]) == ("pending", True, False)
-    for status in (DocumentStatus.DELETED, DocumentStatus.SKIPPED):
-        assert flags(connection, keys[status]) == (status.value, False, False)
-
-
-def test_another_collection_takes_the_slots_from_the_old_one(connection: Connection) -> None:
-    """What a source had in its old collection is to be deleted there, and nothing else is.
-
-    Going back before that was done takes it back: the slots have an owner again.
-    """
-    key = make(connection, b"a", DocumentStatus.INDEXED)
-    slots = [f"{key}-{number}" for number in range(3)]
-    for number, slot in enumerate(slots):
-        row = Slot(slot, key, number, 0, 1, bytes(32), ChunkStatus.LIVE)
-        chunks.plan(connection, [row])
-    assert orphans.unknown(connection, "ingestd", [*slots, "alien"]) == ["alien"]
-    sources.ensure(connection, "docs", b"/docs", "second", "{}")
-    assert orphans.due(connection, 10) == [(slot, "ingestd") for slot in slots]
-    assert orphans.unknown(connection, "ingestd", slots) == slots
-    assert orphans.unknown(connection, "second", slots) == []
-    sources.ensure(connection, "docs", b"/docs", "ingestd", "{}")
-    assert orphans.unknown(connection, "ingestd", slots) == []
-    assert orphans.unknown(connection, "second", slots) == slots
-
-
-def test_another_root_relabels_every_chunk(connection: Connection) -> None:
-    """A folder that was moved keeps its documents; their chunks name the new place."""
-    key = make(connection, b"a", DocumentStatus.INDEXED)
-    sources.ensure(connection, "docs", b"/moved", "ingestd", "{}")
-    assert flags(connection, key) == ("pending", False, True)
 
 
 def test_a_source_that_is_not_configured_is_detached(connection: Connection) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ingestd.trace_summary import summarise
+from ingestd.trace_summary import by_place, summarise
 
 memray = pytest.importorskip("memray")
 
@@ -101,6 +101,31 @@ def test_native_traces_are_summed_up(traced: Callable[..., Path]) -> None:
     """With native frames the place is the innermost of them, and still told for whom."""
     left = summarise(traced(native_traces=True), [HERE])["top"]["left"]
     assert "keeping" in {place["for"]["function"] for place in left if place["for"]}
+
+
+class Unjoined:
+    """What memray gives for memory that Python took while no Python frame was open yet."""
+
+    size, n_allocations = 568, 1
+
+    def stack_trace(self) -> list[tuple[str, str, int]]:
+        """No Python frame."""
+        return []
+
+    def native_stack_trace(self, _most: int) -> list[tuple[str, str, int]]:
+        """The frames of the interpreter."""
+        return [("new_keys_object", "dictobject.c", 0)]
+
+    def hybrid_stack_trace(self, _most: int) -> list[tuple[str, str, int]]:
+        """Memray's own complaint."""
+        raise AssertionError
+
+
+def test_a_record_whose_frames_memray_cannot_join_is_counted() -> None:
+    """One such record among thousands does not cost the summary."""
+    records: Any = [Unjoined(), Unjoined()]
+    ((frame, ours, found),) = by_place(records, (), native=True)
+    assert (frame[0], ours, found.bytes) == ("new_keys_object", None, 2 * 568)
 
 
 def test_only_so_many_places_are_told(traced: Callable[..., Path]) -> None:

@@ -102,11 +102,12 @@ def _progress(database: Path) -> tuple[int, int]:
 def main() -> None:
     """Carry out orders until there are no more."""
     directory, parent = Path(sys.argv[1]), int(sys.argv[2])
-    from .child import end_with_parent, limit_file_size  # noqa: PLC0415 - not for readers
+    from . import ceiling  # noqa: PLC0415 - not for readers
+    from .child import end_with_parent  # noqa: PLC0415 - the same
 
     end_with_parent(parent)
     stand_back()
-    limit_file_size(directory)
+    ceiling.impose(directory)
     build: Build | None = None
     try:
         for line in iter(sys.stdin.buffer.readline, b""):

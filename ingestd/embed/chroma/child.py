@@ -8,23 +8,15 @@ from __future__ import annotations
 
 import ctypes
 import os
-import resource
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from .aside import OURS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from . import ceiling
 
 HELD = "held"
 """Last argument of a server that is to wait for a word before it opens the directory."""
 PR_SET_PDEATHSIG = 1
-LEAST_FILE_LIMIT = 4 * 1024**3
-GROWTH = 8
-"""No file may grow to more than this many times the largest one at start."""
 
 
 def end_with_parent(parent: int) -> None:
@@ -33,25 +25,6 @@ def end_with_parent(parent: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
         sys.exit(0)  # it ended before we asked
-
-
-def limit_file_size(directory: Path) -> None:
-    """Bound the size of any file this process writes, in bytes."""
-    largest = max((file.stat().st_size for file in _files(directory)), default=0)
-    _soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    limit = max(LEAST_FILE_LIMIT, GROWTH * largest)
-    if hard != resource.RLIM_INFINITY:
-        limit = min(limit, hard)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    # Python ignores it. An index that hit the bound is broken: end, and have it looked at.
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-
-
-def _files(directory: Path) -> Iterator[Path]:
-    """Chroma's files; not those of a broken index that was set aside, which may be huge."""
-    for file in directory.rglob("*"):
-        if file.is_file() and OURS.isdisjoint(file.relative_to(directory).parts):
-            yield file
 
 
 def wait_for_go() -> None:
@@ -76,7 +49,7 @@ def main() -> None:
 
     if sys.argv[4:] == [HELD]:
         wait_for_go()
-    limit_file_size(directory)
+    ceiling.impose(directory)
     chromadb_rust_bindings.cli(["chroma", "run", config])
 
 

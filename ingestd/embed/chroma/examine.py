@@ -103,10 +103,11 @@ def _judge(error: Exception, name: str, answers: Answers) -> None:
 def main() -> None:
     """Open a directory, and write down the answers line by line, as JSON."""
     directory, parent, names = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
-    from .child import end_with_parent, limit_file_size  # noqa: PLC0415 - not for readers
+    from . import ceiling  # noqa: PLC0415 - not for readers
+    from .child import end_with_parent  # noqa: PLC0415 - the same
 
     end_with_parent(parent)
-    limit_file_size(directory)
+    ceiling.impose(directory)
     answers = Answers()
     try:
         client = open_directory(directory)

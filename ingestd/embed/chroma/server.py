@@ -17,7 +17,9 @@ from ingestd.embed.threads import in_thread
 from ingestd.errors import DiskFullError, IngestdError, StoreError
 from ingestd_state.engine import DatabaseError
 
+from . import ceiling
 from .care import BrokenError
+from .health import DATABASE
 from .listen import check_port
 from .plan import DEFAULT_DATABASE, DEFAULT_TENANT, ServerPlan
 from .process import STOP_S, Reserve, end, spawn, wait_ready
@@ -269,12 +271,23 @@ class ManagedServer:
             broken[answers.at] = f"no answer within {self._care.timeout_s:g} s"
         self._care.judge(broken, answers.unreadable)
 
+    async def _ended(self, process: asyncio.subprocess.Process) -> int:
+        """Wait until the server has ended; as long as it runs, its files may grow with the data."""
+        ending = asyncio.ensure_future(process.wait())
+        try:
+            while not ending.done():
+                await asyncio.wait([ending], timeout=ceiling.LOOK_S)
+                await in_thread(lambda: ceiling.lift(process.pid, self.plan.data / DATABASE))
+        finally:
+            ending.cancel()
+        return ending.result()
+
     async def _keep(self) -> None:
         """Start the server again whenever it dies."""
         wait_s = FIRST_WAIT_S
         while self._process is not None:
             started = time.monotonic()
-            status = await self._process.wait()
+            status = await self._ended(self._process)
             self._up.clear()
             if time.monotonic() - started > STEADY_S:
                 wait_s = FIRST_WAIT_S

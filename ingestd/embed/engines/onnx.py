@@ -86,16 +86,10 @@ class OnnxEmbedder:
         out = np.empty((len(rows), self.dimension), dtype=np.float32)
         batches = plan_batches([len(row) for row in rows], self._batch)
 
-        def run(batch: list[int], options: Any) -> None:
-            out[batch] = self._forward([rows[at] for at in batch], options)
+        def run(batch: list[int]) -> None:
+            out[batch] = self._forward([rows[at] for at in batch])
 
-        plan = list(batches)
-        # With the last batch, the smallest, what the others needed is given back.
-        last = len(plan) - 1
-        futures = [
-            self._executor.submit(run, batch, self._giving_back if at == last else None)
-            for at, batch in enumerate(plan)
-        ]
+        futures = [self._executor.submit(run, batch) for batch in batches]
         # All of them, before the first failure is raised: the caller may try again with less, and
         # what still runs would take the memory.
         wait(futures, return_when=FIRST_EXCEPTION)
@@ -104,6 +98,9 @@ class OnnxEmbedder:
         wait(futures)
         for future in futures:
             future.result()
+        if rows:
+            # When all are done, what they needed is given back, which takes a run: of one token.
+            self._forward([rows[0][:1]], self._giving_back)
         return out
 
     def embed_query(self, text: str) -> Vectors:
