@@ -207,13 +207,13 @@ def test_what_was_done_before_a_drain_broke_off_is_recorded(bench: Bench, error:
 
     def ready() -> None:
         asked.append(1)
-        if len(asked) == 3:
+        if len(asked) >= 3:
             raise error
 
     with pytest.raises(type(error)):
         bench.drain(ready=ready)
     assert recorded(bench) == [("broken off", 8, 8)]
-    assert bench.drain(ready=ready) == 2
+    assert bench.drain() == 2
     assert recorded(bench) == [("done", 2, 10), ("broken off", 8, 8)]
     with pytest.raises(StoreError, match="away"):
         break_off_at_once(bench)
