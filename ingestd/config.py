@@ -145,10 +145,10 @@ class LimitSettings(Part):
     """Bounds."""
 
     file_bytes: int = Field(default=50 * MIB, ge=1, description="larger files are skipped")
-    batch_bytes: int = Field(default=MIB // 4, ge=1, description="bytes of files in hand at once")
-    batch_documents: int = Field(
-        default=256, ge=1, le=10_000, description="documents in hand at once"
+    batch_bytes: int = Field(
+        default=MIB // 4, ge=1, description="bytes of files in one batch; three are in hand"
     )
+    batch_documents: int = Field(default=256, ge=1, le=10_000, description="documents in one batch")
     free_bytes: int = Field(
         default=512 * MIB, ge=0, description="space to leave free; below it, writing waits"
     )

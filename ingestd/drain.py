@@ -111,10 +111,13 @@ class Drain:
 
         A server that hangs, and an index that breaks, would else be met by readers only.
         """
-        lock = self._instance.job.lock
-        if lock.locked() or self._pause.resting or self._stopping:
+        job = self._instance.job
+        server = self._instance.server
+        if server is not None and not server.up:
+            return  # it is being started
+        if job.busy or job.lock.locked() or self._pause.resting or self._stopping:
             return  # who writes finds out by himself
-        async with lock:
+        async with job.lock:
             await self._check()
 
     async def finish(self, task: asyncio.Task[Any]) -> None:

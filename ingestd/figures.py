@@ -13,7 +13,9 @@ from sqlalchemy.pool import QueuePool
 
 from ingestd_state import documents
 
+from .embed.batch import most_bytes, most_documents
 from .embed.chroma.growth import measure
+from .embed.longs import SPOOLS
 from .memory import processes
 from .watch.rules import CACHED
 
@@ -82,8 +84,22 @@ def _add_work(gauges: Gauges, instance: Instance) -> None:
     gauges.add(
         "documents_in_hand",
         in_hand,
-        limit=limits.batch_documents + 2,
-        help="Documents that the embed job has in hand: a batch, and long ones beside it.",
+        limit=most_documents(limits) + SPOOLS,
+        help="Documents that the embed job has in hand: some batches, and long ones beside them.",
+    )
+    gauges.add(
+        "bytes_in_hand",
+        lambda: job.bytes_in_hand,
+        unit="bytes",
+        limit=most_bytes(limits),
+        help="Bytes of the files of these batches.",
+    )
+    gauges.add(
+        "model_idle_seconds_total",
+        lambda: instance.totals.waits.seconds,
+        unit="seconds",
+        total=True,
+        help="How long the model had nothing in hand while documents were on their way to it.",
     )
     gauges.add(
         "long_documents_in_hand", lambda: len(job.longs), help="Those of them that are long."
@@ -96,7 +112,7 @@ def _add_work(gauges: Gauges, instance: Instance) -> None:
     )
     gauges.add(
         "gone_paths",
-        lambda: sum(map(len, job.gone.values())),
+        lambda: job.gone_paths,
         help="Paths that were gone when they were to be read, and wait to be looked at.",
     )
     gauges.add(

@@ -23,8 +23,9 @@ from .embed.extract import EXTRACTOR_VERSION
 from .embed.ground import Ground
 from .embed.heal import Healer
 from .embed.hub_cache import recorded_embedding_function, seed_hub_cache
-from .embed.job import EmbedJob, Parts
+from .embed.job import EmbedJob
 from .embed.outcome import Recorder
+from .embed.parts import Parts
 from .embed.prepare import Preparer
 from .embed.reading.pool import Pool
 from .embed.refill import Refiller
@@ -83,6 +84,17 @@ class Instance:
     compactor: Compactor
     clock: Callable[[], float] = time.time
 
+    async def opened(self) -> None:
+        """Wait until a managed server that starts in the background is there, and is ours.
+
+        Raises:
+            IngestdError: it does not come up, or holds what is not ours.
+            DatabaseError: the state table cannot be read or written.
+        """
+        if self.server is not None and self.store.away:
+            await self.server.started()
+            await self.healer.look()
+
 
 @asynccontextmanager
 async def open_instance(
@@ -104,7 +116,8 @@ async def open_instance(
         ModelMismatchError: the collection holds vectors of another dimension.
         ForeignCollectionError: the collection was not made by ingestd.
         StateError: a table cannot be opened.
-        StoreError: Chroma cannot be reached; a remote one may be away for ``run``, which waits.
+        StoreError: Chroma cannot be reached; for ``run`` a remote one may be away, and a managed
+            one is started in the background: see `Instance.opened`.
     """
     heap.tune()
     async with AsyncExitStack() as stack:
@@ -118,11 +131,11 @@ async def open_instance(
         stack.callback(cache.close)
         stack.callback(database.close)
         found = register_sources(settings, database)
+        # Who goes on for ever need not wait for a server: what changes meanwhile is recorded.
+        patient = verb == "run"
+        store, server = await open_store(settings, location, mode, database, stack, patient=patient)
         spec = await asyncio.to_thread(model.configured, settings.model)
         await asyncio.to_thread(_seed, spec)
-        # Who goes on for ever can wait for somebody else's server; what changes is recorded.
-        patient = mode == "remote" and verb == "run"
-        store, server = await open_store(settings, location, mode, database, stack, patient=patient)
         recorded = recorded_embedding_function(spec)
 
         def opened(name: str) -> ChromaCollection:

@@ -66,7 +66,11 @@ async def run_once(instance: Instance, stop: Stop, reporter: Reporter) -> dict[s
         await _maintain(instance, stop)
     await report_progress(instance, reporter)
     reporter.ready(instance)
-    seconds |= {"total": time.monotonic() - started, **instance.totals.seconds}
+    seconds |= {
+        "total": time.monotonic() - started,
+        **instance.totals.seconds,
+        "model_idle": instance.totals.waits.seconds,
+    }
     return await asyncio.to_thread(_report, instance, findings, seconds)
 
 
@@ -157,7 +161,7 @@ def _report(instance: Instance, findings: Findings, seconds: dict[str, float]) -
         },
         "seconds": {
             name: round(seconds.get(name, 0.0), 3)
-            for name in ("total", "scan", "extract", "embed", "store")
+            for name in ("total", "scan", "extract", "embed", "store", "model_idle")
         },
         "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "extraction_peak_rss_bytes": instance.pool.peak_bytes,

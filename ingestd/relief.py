@@ -40,7 +40,7 @@ def guard_of(instance: Instance, gate: Gate, *, on_open: Callable[[], None]) -> 
     """
     settings = instance.settings.memory
     found = marks.resolve(settings.high, settings.max, cgroup.allowed())
-    ladder = Ladder(gate, instance.job.lock, taken)
+    ladder = Ladder(gate, instance.job.rest, taken)
     for step in steps(instance):
         ladder.add(step)
     if found.high or found.max:
@@ -79,8 +79,7 @@ def drop_caches(*databases: Database) -> None:
 
 async def _close_model(instance: Instance) -> None:
     """Close the model; the next text opens it again."""
-    async with instance.job.lock:
-        await asyncio.to_thread(instance.texts.close)
+    await instance.job.close_model()
     await asyncio.to_thread(heap.collect)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 PROGRESS_S = 0.25
+PROGRESS_SHARE = 20
+"""Counting takes at most one such part of the time: with many documents it takes a while."""
 JITTER = 0.1
 """Share of the interval by which reconciles are spread."""
 
@@ -92,6 +95,7 @@ class Service:
         await settle(self._instance)
         # Armed before the first scan: what changes meanwhile is not lost.
         await asyncio.to_thread(self._follower.start)
+        log.info("watching", sources=sorted(self._instance.sources))
         self._scans.soon(self._instance.sources)
         schedule = self._schedule()
         schedule.start()
@@ -157,12 +161,13 @@ class Service:
         return schedule
 
     async def _tick_drain(self) -> None:
-        self._due.set()
+        self._look_at_queue()
 
     async def _tick_reconcile(self) -> None:
         self._scans.soon(self._instance.sources)
 
     async def _embed_loop(self) -> None:
+        await self._store_is_open()
         while not self._stop.event.is_set():
             await self._due.wait()
             self._due.clear()
@@ -171,9 +176,21 @@ class Service:
                 self._look_for_gone()
                 self._tell_ready()
 
+    async def _store_is_open(self) -> None:
+        """Wait for the store; meanwhile, what changes is recorded. A stop ends the wait."""
+        opening = asyncio.ensure_future(open_store(self._instance))
+        stopping = asyncio.ensure_future(self._stop.event.wait())
+        try:
+            await asyncio.wait([opening, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if opening.done():
+                opening.result()
+        finally:
+            opening.cancel()
+            stopping.cancel()
+
     def _look_for_gone(self) -> None:
         """Have the paths looked at that were gone when the job came to read them."""
-        gone, self._instance.job.gone = self._instance.job.gone, {}
+        gone = self._instance.job.take_gone()
         for source in self._instance.sources.values():
             self._follower.look_soon(source.name, gone.get(source.id, ()))
 
@@ -186,15 +203,22 @@ class Service:
     async def _progress_loop(self) -> None:
         """Report until the first backlog is done."""
         while not self._caught_up:
+            started = time.monotonic()
             await report_progress(self._instance, self._reporter)
-            await asyncio.sleep(PROGRESS_S)
+            took_s = time.monotonic() - started
+            await asyncio.sleep(max(PROGRESS_S, PROGRESS_SHARE * took_s))
         await asyncio.Event().wait()
 
     async def _wait_stop(self) -> None:
         await self._stop.event.wait()
 
     def _on_change(self, _findings: Findings) -> None:
+        self._look_at_queue()
+
+    def _look_at_queue(self) -> None:
+        """Have the embed job look at the queue, also while it is at work."""
         self._due.set()
+        self._instance.job.poke()
 
     @staticmethod
     def _task(name: str, work_to_do: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -227,6 +251,18 @@ async def settle(instance: Instance) -> None:
         raise as_told(error) from error
 
 
+async def open_store(instance: Instance) -> None:
+    """Wait until the store is open, where that goes on in the background.
+
+    Raises:
+        IngestdError: it cannot be opened, or the state table cannot be read.
+    """
+    try:
+        await instance.opened()
+    except DatabaseError as error:
+        raise as_told(error) from error
+
+
 async def report_progress(instance: Instance, reporter: Reporter) -> None:
     """Tell a reporter how far the work is."""
     try:
@@ -238,7 +274,7 @@ async def report_progress(instance: Instance, reporter: Reporter) -> None:
 
 async def look_for_gone(instance: Instance) -> bool:
     """Look at the paths that were gone when the job came to read them; whether there were any."""
-    gone, instance.job.gone = instance.job.gone, {}
+    gone = instance.job.take_gone()
     for source in instance.sources.values():
         if source.id in gone:
             await asyncio.to_thread(instance.reconciler.look, source, gone[source.id])

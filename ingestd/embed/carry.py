@@ -1,124 +1,143 @@
-"""Carries a batch of documents through the stages: read, embedded, written, recorded.
+"""Carries batches through the stages: reading, encoding, storing; several at the same time.
 
-What is long is handed over, to go on by itself. A batch that the store refuses is taken apart, to
-find out which document it is.
+Each batch is in one stage at a time, and a document in one batch. What a batch leaves undone is due
+again: after a stop, after a failure, its own or that of another batch, and after a long document.
 """
 
 from __future__ import annotations
 
+import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
-from ingestd.errors import DocumentError, ModelMismatchError, StoreError
+from ingestd.errors import DocumentError, StoreError
 from ingestd_state import work
+from ingestd_state.engine import DatabaseError
 from ingestd_state.status import DocumentStatus
 
 from .chroma.calls import RefusedError
 from .deliver import deliver, long_entry, long_tombstone
+from .encode import embed
+from .longs import SPOOLS, mistaken
 from .prepare import Outcome, Prepared
 from .reading.parts import StoppedError
+from .stages import HaltedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ingestd.ports import Source
     from ingestd_state.documents import Document
 
-    from .job import Parts
+    from .batch import Batch
     from .longs import Longs
+    from .parts import Parts
     from .stages import Stages
 
-OTHER_DIMENSION = "expecting embedding with dimension"
-"""What Chroma says of a collection that somebody else filled with other vectors."""
+MOST_GONE = 10_000
+"""Paths that were gone, a source, before all of it is looked at instead."""
+ROOT = b""
+"""The path of a source's own folder."""
 
 
 class Carrier:
-    """Carries batches; the caller holds the lock, and gives back what an error leaves in hand.
+    """Carries batches.
 
     Args:
-        parts: what it works with.
+        parts: what the job works with.
         sources: by id.
-        stages: the threads.
-        longs: takes over what is long.
-        gone: told the source and the path of each file that was not there.
+        stages: its threads.
+        longs: takes the long documents.
+
+    Attributes:
+        gone: paths that were gone when they were to be read, by source.
+        stopping: what is ready is written, and nothing more is made ready.
     """
 
     def __init__(
-        self,
-        parts: Parts,
-        sources: Mapping[int, Source],
-        stages: Stages,
-        longs: Longs,
-        gone: Callable[[int, bytes], None],
+        self, parts: Parts, sources: Mapping[int, Source], stages: Stages, longs: Longs
     ) -> None:
+        self.gone: dict[int, list[bytes]] = {}
+        self.stopping = False
         self._parts = parts
         self._sources = sources
         self._stages = stages
         self._longs = longs
-        self._gone = gone
-        self._stopping = False
 
-    def stop(self) -> None:
-        """Read no more documents of the batch in hand; what was read is written."""
-        self._stopping = True
-
-    async def carry(self, batch: list[Document]) -> None:
-        """Deal with documents in hand.
+    async def carry(self, batch: Batch) -> None:
+        """Deal with a batch; after a failure nothing of it is in hand, and nothing more is written.
 
         Raises:
-            StoreError: a collection cannot be written.
-            DatabaseError: the state table or the vectors cache cannot be read or written.
+            StoreError: the collection cannot be written; likewise any other error that is no
+                document's fault.
         """
-        tombstones = [entry for entry in batch if entry.status is DocumentStatus.DELETED]
-        alive = [entry for entry in batch if entry.status is not DocumentStatus.DELETED]
-        prepared = await self._stages.files(lambda: self._prepare(alive))
-        rest = alive[len(prepared) :]
-        if rest:
-            await self.release(rest)
-        for entry in prepared:
-            if entry.outcome is Outcome.GONE:
-                self._gone(entry.source.id, entry.document.path)
-        prepared, tombstones = self._short_ones(prepared, tombstones)
-        contents = [entry for entry in prepared if entry.outcome is Outcome.CONTENT]
-        with self._parts.totals.stage("embed"):
-            unready = await self._stages.encode(lambda: self._parts.texts.embed(contents))
-        if unready:
-            await self.release([entry.document for entry in unready])
-        ready = [entry for entry in prepared if entry not in unready]
-        with self._parts.totals.stage("store"):
-            await self._write(ready, tombstones)
+        try:
+            await self.attempt(batch)
+        except Exception as error:
+            # At once: the next in the line must not write over a plan that broke off.
+            self._stages.halted = True
+            with contextlib.suppress(DatabaseError):
+                await self.release(batch.documents)
+            if not isinstance(error, HaltedError):
+                raise
 
-    async def fail(self, document: Document, error: StoreError) -> None:
-        """Count a failed attempt of a document."""
-        await self._refused([Prepared(document, self._sources[document.source_id])], error)
+    async def attempt(self, batch: Batch) -> None:
+        """The same, but after a failure it is still in hand.
+
+        Raises:
+            StoreError: see `carry`.
+            HaltedError: another batch failed.
+        """
+        with self._parts.totals.waits.coming():
+            prepared, tombstones = await self._read(batch)
+            ready = await self._embed(batch, prepared)
+        await self._write(batch, ready, tombstones)
 
     async def release(self, documents: Sequence[Document]) -> None:
         """Give documents back unfinished."""
+        if documents:
+            await self._stages.tables.run(partial(self._release, documents))
 
-        def release() -> None:
-            with self._parts.database.write() as connection:
-                work.release(connection, [entry.id for entry in documents])
+    async def refused(self, ready: Sequence[Prepared], error: StoreError) -> None:
+        """Count a failed attempt of what the collection does not take.
 
-        await self._stages.files(release)
+        Raises:
+            StoreError: it takes no deletion, and no document is to blame.
+        """
+        if not ready:
+            raise StoreError(error.message, hint=error.hint)
+        failed = [entry.failed(DocumentError(error.message)) for entry in ready]
+        await self._stages.tables.run(partial(self._parts.recorder.record, failed))
 
-    def _short_ones(
-        self, prepared: list[Prepared], tombstones: list[Document]
-    ) -> tuple[list[Prepared], list[Document]]:
-        """A batch without what is long: that is in hand from now on, until it is dealt with."""
-        writer = self._parts.writer
-        entries = [(entry, long_entry(writer, entry)) for entry in prepared]
-        leaving = [(entry, long_tombstone(writer, entry)) for entry in tombstones]
-        self._longs.add([long for _, long in (*leaving, *entries) if long])
-        return (
-            [entry for entry, long in entries if not long],
-            [entry for entry, long in leaving if not long],
-        )
+    # Reading
+
+    async def _read(self, batch: Batch) -> tuple[list[Prepared], list[Document]]:
+        """Read a batch; what is long in it is handed on."""
+        tombstones = [one for one in batch.documents if one.status is DocumentStatus.DELETED]
+        rest = [one for one in batch.documents if one.status is not DocumentStatus.DELETED]
+        short: list[Prepared] = []
+        while rest and not self._ends and self._longs.spools < SPOOLS:
+            async with self._stages.read.turn(batch.place):
+                found = await self._stages.read.call(partial(self._prepare, rest))
+                # Within the turn: who reads next must know of a spool.
+                short += self._short_ones(found)
+            rest = rest[len(found) :]
+            # After a long one the rest waits: where that breaks the store, nobody hides it.
+            if not found or found[-1].spool is not None:
+                break
+        await self.release(rest)
+        return short, self._short_tombstones(tombstones)
+
+    @property
+    def _ends(self) -> bool:
+        return self.stopping or self._stages.halted
 
     def _prepare(self, documents: Sequence[Document]) -> list[Prepared]:
-        """Read documents; after a long one, and when a stop is asked for, the rest waits."""
+        """Read documents, until a long one, a stop, or somebody who is urgent."""
         prepared: list[Prepared] = []
         with self._parts.totals.stage("extract"):
             for document in documents:
-                if self._stopping:
+                if self._ends or (prepared and self._stages.read.pressed):
                     break
                 source = self._sources[document.source_id]
                 try:
@@ -126,36 +145,69 @@ class Carrier:
                 except StoppedError:
                     break
                 if prepared[-1].spool is not None:
-                    break  # one spool at a time
+                    break
         return prepared
 
-    async def _write(self, ready: list[Prepared], tombstones: list[Document]) -> None:
+    def _short_ones(self, found: Sequence[Prepared]) -> list[Prepared]:
+        """Without what is long: that is in hand from now on, until it is dealt with."""
+        writer = self._parts.writer
+        entries = [(entry, long_entry(writer, entry)) for entry in found]
+        self._longs.add([long for _, long in entries if long])
+        for entry in found:
+            if entry.outcome is Outcome.GONE:
+                self._remember_gone(entry.source.id, entry.document.path)
+        return [entry for entry, long in entries if not long]
+
+    def _short_tombstones(self, tombstones: Sequence[Document]) -> list[Document]:
+        writer = self._parts.writer
+        entries = [(entry, long_tombstone(writer, entry)) for entry in tombstones]
+        self._longs.add([long for _, long in entries if long])
+        return [entry for entry, long in entries if not long]
+
+    def _remember_gone(self, source_id: int, path: bytes) -> None:
+        """Have a path looked at after the drain; when there are too many, the whole source."""
+        paths = self.gone.setdefault(source_id, [])
+        if len(paths) < MOST_GONE:
+            paths.append(path)
+        else:
+            self.gone[source_id] = [ROOT]
+
+    # Encoding
+
+    async def _embed(self, batch: Batch, prepared: Sequence[Prepared]) -> list[Prepared]:
+        """Embed what is missing, with others in between; returns what can be written."""
+        contents = [entry for entry in prepared if entry.outcome is Outcome.CONTENT]
+        rest = await embed(self._parts, self._stages, contents, batch.place)
+        await self.release([entry.document for entry in rest])
+        left = set(map(id, rest))
+        return [entry for entry in prepared if id(entry) not in left]
+
+    # Storing
+
+    async def _write(
+        self, batch: Batch, ready: Sequence[Prepared], tombstones: Sequence[Document]
+    ) -> None:
         """Write what is ready; when Chroma refuses the batch, find out which document it is."""
+        if not ready and not tombstones:
+            return
         try:
-            await self._stages.store(lambda: self._deliver(ready, tombstones))
+            await self._stages.store(partial(self._deliver, ready, tombstones), batch.place)
         except RefusedError as error:
             mistaken(error)
             if len(ready) + len(tombstones) <= 1:
-                await self._refused(ready, error)
+                await self.refused(ready, error)
                 return
             for entry in ready:
-                await self._write([entry], [])
+                await self._write(batch, [entry], [])
             for tombstone in tombstones:
-                await self._write([], [tombstone])
-
-    async def _refused(self, ready: list[Prepared], error: StoreError) -> None:
-        if not ready:
-            raise StoreError(error.message, hint=error.hint)
-        failed = [entry.failed(DocumentError(error.message)) for entry in ready]
-        await self._stages.files(lambda: self._parts.recorder.record(failed))
+                await self._write(batch, [], [tombstone])
 
     def _deliver(self, ready: Sequence[Prepared], tombstones: Sequence[Document]) -> None:
-        deliver(self._parts.writer, self._sources, ready, tombstones)
-        self._parts.recorder.record(ready)
-        self._parts.recorder.deleted(tombstones)
+        with self._parts.totals.stage("store"):
+            deliver(self._parts.writer, self._sources, ready, tombstones)
+            self._parts.recorder.record(ready)
+            self._parts.recorder.deleted(tombstones)
 
-
-def mistaken(error: RefusedError) -> None:
-    """Raise where a refusal is no document's fault."""
-    if OTHER_DIMENSION in error.message:
-        raise ModelMismatchError(error.message) from error
+    def _release(self, documents: Sequence[Document]) -> None:
+        with self._parts.database.write() as connection:
+            work.release(connection, [entry.id for entry in documents])

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
-from ingestd.errors import DocumentError, StoreError
+from ingestd.errors import DocumentError, ModelMismatchError, StoreError
 from ingestd_state import work
 from ingestd_state.engine import DatabaseError
 
 from .chroma.calls import RefusedError
 from .deliver import Long
+from .encode import embed
 from .prepare import Prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from .job import Parts
+    from .parts import Parts
     from .stages import Stages
 
+OTHER_DIMENSION = "expecting embedding with dimension"
+"""What Chroma says of a collection that somebody else filled with other vectors."""
+SPOOLS = 2
+"""Nothing more is taken up while so many long documents lie in spools."""
 DONE = object()
 
 
@@ -28,15 +34,11 @@ class Longs:
     Args:
         parts: what the job works with.
         stages: its threads.
-        mistaken: raises where a refusal is no document's fault.
     """
 
-    def __init__(
-        self, parts: Parts, stages: Stages, mistaken: Callable[[RefusedError], None]
-    ) -> None:
+    def __init__(self, parts: Parts, stages: Stages) -> None:
         self._parts = parts
         self._stages = stages
-        self._mistaken = mistaken
         self._held: list[Long] = []
 
     def __len__(self) -> int:
@@ -53,12 +55,9 @@ class Longs:
         return sum(long.spool_bytes for long in [*self._held])
 
     @property
-    def beside(self) -> work.Beside | None:
-        """What may not be claimed now; None when nothing is in hand."""
-        if not self._held:
-            return None
-        in_hand = [long.document.id for long in self._held if long.document]
-        return work.Beside(in_hand, self._parts.writer.long_chunks)
+    def ids(self) -> list[str]:
+        """The documents."""
+        return [long.document.id for long in [*self._held] if long.document]
 
     def add(self, longs: Sequence[Long]) -> None:
         """Take more in hand; the last one goes on first."""
@@ -73,12 +72,11 @@ class Longs:
         """
         if not self._held:
             return
-        long = self._held[-1]
+        long, place = self._held[-1], self._stages.place()
         try:
-            with self._parts.totals.stage("store"):
-                page = await self._stages.store(lambda: next(long.steps, DONE))
+            page = await self._stages.store(partial(self._next, long), place)
         except RefusedError as error:
-            self._mistaken(error)
+            mistaken(error)
             if long.entry is None:
                 raise StoreError(error.message, hint=error.hint) from error
             await self._failed(long, long.entry, DocumentError(error.message))
@@ -86,14 +84,18 @@ class Longs:
         if page is DONE:
             await self._ended(long)
         elif isinstance(page, Prepared):
-            with self._parts.totals.stage("embed"):
-                await self._stages.encode(lambda: self._parts.texts.embed([page]))
+            with self._parts.totals.waits.coming():
+                await embed(self._parts, self._stages, [page], place)
             if page.error and long.entry:
                 await self._failed(long, long.entry, page.error)
 
+    def _next(self, long: Long) -> object:
+        with self._parts.totals.stage("store"):
+            return next(long.steps, DONE)
+
     async def put_down(self) -> None:
         """Give all of them back; what is in of them stays in."""
-        documents = [long.document.id for long in self._held if long.document]
+        documents = self.ids
         await self.drop()
 
         def release() -> None:
@@ -102,30 +104,40 @@ class Longs:
 
         if documents:
             with contextlib.suppress(DatabaseError):
-                await self._stages.files(release)
+                await self._stages.tables.run(release)
 
     async def drop(self) -> None:
         """Forget all of them: somebody else knows that they are in hand."""
         held, self._held = self._held, []
         for long in held:
-            await self._stages.files(long.close)
+            await self._stages.tables.run(long.close)
 
     async def _ended(self, long: Long) -> None:
         """Record what became of it; what it leaves behind is cleared away next."""
         await self._leave_hand(long)
         entry, document = long.entry, long.document
         if entry:
-            await self._stages.files(lambda: self._parts.recorder.record([entry]))
+            await self._stages.tables.run(lambda: self._parts.recorder.record([entry]))
         elif document:
-            await self._stages.files(lambda: self._parts.recorder.deleted([document]))
+            await self._stages.tables.run(lambda: self._parts.recorder.deleted([document]))
         if document:
             self._held.append(Long(None, self._parts.writer.long.sweep()))
 
     async def _failed(self, long: Long, entry: Prepared, error: DocumentError) -> None:
         await self._leave_hand(long)
         failed = entry.failed(error)
-        await self._stages.files(lambda: self._parts.recorder.record([failed]))
+        await self._stages.tables.run(lambda: self._parts.recorder.record([failed]))
 
     async def _leave_hand(self, long: Long) -> None:
         self._held.remove(long)
-        await self._stages.files(long.close)
+        await self._stages.tables.run(long.close)
+
+
+def mistaken(error: RefusedError) -> None:
+    """Raise where a refusal is no document's fault.
+
+    Raises:
+        ModelMismatchError: the collection holds vectors of another dimension.
+    """
+    if OTHER_DIMENSION in error.message:
+        raise ModelMismatchError(error.message) from error

@@ -55,7 +55,7 @@ class Placer:
     def upsert(self, collection: Collection, placed: Iterable[Placed]) -> None:
         """Write chunks whose embeddings are in the vectors cache."""
         now = self._clock()
-        for part in batches(placed):
+        for part in even_batches(placed):
             found = self._embeddings([chunk.digest for _, _, chunk in part])
             collection.upsert(
                 [slot for _, slot, _ in part],
@@ -98,6 +98,16 @@ class Placer:
 
     def _metadata(self, prepared: Prepared, chunk: Chunk, now: float) -> Metadata:
         return of_chunk(prepared, chunk, pipeline=self._pipeline, now=now)
+
+
+def even_batches(values: Iterable[T]) -> Iterator[Sequence[T]]:
+    """The same for values that are few, in batches of like size: none is much less than half."""
+    waiting = list(values)
+    if waiting:
+        number = -(-len(waiting) // BATCH)
+        size = -(-len(waiting) // number)
+        for start in range(0, len(waiting), size):
+            yield waiting[start : start + size]
 
 
 def batches(values: Iterable[T]) -> Iterator[list[T]]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
 
 from ingestd.errors import DocumentError, IngestdError
 from ingestd_state import failpoint, vectors
+
+from .pace import Pace, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,12 +25,25 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-WINDOW = 64
-"""Texts embedded between two looks at whether to stop; a crash loses at most these."""
-
-
 KNOWN_GOOD = "a"
 """A text that no model fails on: if it fails, the text before it was not to blame."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Missing:
+    """A text that the model has not seen.
+
+    Attributes:
+        digest: of the text.
+        text: as the model sees it.
+        size: its bytes.
+        first: the first document that has it.
+    """
+
+    digest: bytes
+    text: str
+    size: int
+    first: Prepared
 
 
 class EngineError(IngestdError):
@@ -39,6 +57,17 @@ class TextEmbedder:
     """Brings the embeddings of documents into the vectors cache. Blocking: use the encode thread.
 
     The model is opened when the first text needs it, and once.
+
+    Args:
+        cache: the vectors cache.
+        open_embedder: opens the model.
+        model: fingerprint of the model.
+        totals: what is counted.
+        clock: Unix seconds.
+        pace: how much goes through the model at once; a crash loses at most that.
+
+    Attributes:
+        stopping: whether it ends after the window in hand.
     """
 
     def __init__(
@@ -49,47 +78,58 @@ class TextEmbedder:
         model: str,
         totals: Totals,
         clock: Callable[[], float],
+        pace: Pace | None = None,
     ) -> None:
         self._cache = cache
         self._open = open_embedder
         self._model = model
         self._totals = totals
         self._clock = clock
+        self._pace = pace or Pace()
         self._embedder: Embedder | None = None
-        self._stopping = False
+        self.stopping = False
 
     def stop(self) -> None:
         """End after the window in hand."""
-        self._stopping = True
+        self.stopping = True
 
     def close(self) -> None:
-        """Give the model back."""
+        """Give the model back; the next text opens it again."""
         if self._embedder is not None:
             self._embedder.close()
             self._embedder = None
 
-    def embed(self, contents: Sequence[Prepared]) -> list[Prepared]:
+    def embed(
+        self, contents: Sequence[Prepared], gives_way: Callable[[], bool] = lambda: False
+    ) -> list[Prepared]:
         """Embed every missing text of these documents.
 
         A document whose text the model cannot take is turned into a failure.
 
+        Args:
+            contents: the documents.
+            gives_way: asked after each window: whether to leave the rest for later.
+
         Returns:
-            The documents that are not complete, because of a stop; what was embedded is kept.
+            The documents that are not complete, because of a stop, or because this gave way; what
+            was embedded is kept.
 
         Raises:
             EngineError: the model fails on every text; no document is to blame.
         """
-        missing = self._missing(contents)
-        pending = {digest for digest, _ in missing}
-        for start in range(0, len(missing), WINDOW):
-            if self._stopping:
+        # Like lengths side by side: nothing is padded. All of them, for the windows as well.
+        missing = sorted(self._missing(contents), key=lambda text: -text.size)
+        start = 0
+        while start < len(missing):
+            if self.stopping or (start and gives_way()):
+                pending = {text.digest for text in missing[start:]}
                 return [entry for entry in contents if _needs(entry, pending)]
-            window = missing[start : start + WINDOW]
-            self._embed_window(window, contents)
-            pending.difference_update(digest for digest, _ in window)
+            end = start + self._pace.window(text.size for text in islice(missing, start, None))
+            self._embed_window(missing[start:end], contents)
+            start = end
         return []
 
-    def _missing(self, contents: Sequence[Prepared]) -> list[tuple[bytes, str]]:
+    def _missing(self, contents: Sequence[Prepared]) -> list[Missing]:
         """The texts to embed, each once, in the order of their documents; others count as used."""
         with self._cache.read() as connection:
             absent = vectors.missing(connection, self._model, _digests(contents))
@@ -98,22 +138,22 @@ class TextEmbedder:
             # Now, so that they do not leave the cache before they are written.
             with self._cache.write() as connection:
                 vectors.touch(connection, self._model, present, now=self._clock())
-        texts: dict[bytes, str] = {}
+        found: list[Missing] = []
         for entry in contents:
             for chunk in entry.chunks:
-                if chunk.digest in absent and chunk.digest not in texts:
-                    texts[chunk.digest] = chunk.embedded_text
-                    entry.embedded += 1
-        return list(texts.items())
+                if chunk.digest in absent:
+                    absent.remove(chunk.digest)
+                    text = chunk.embedded_text
+                    found.append(Missing(chunk.digest, text, size_of(text), entry))
+        return found
 
-    def _embed_window(
-        self, window: Sequence[tuple[bytes, str]], contents: Sequence[Prepared]
-    ) -> None:
+    def _embed_window(self, window: Sequence[Missing], contents: Sequence[Prepared]) -> None:
         if self._embedder is None:
             self._embedder = self._open()
             log.info("model_opened", dimension=self._embedder.dimension)
+        started = time.monotonic()
         try:
-            rows = self._embedder.embed([text for _, text in window])
+            rows = self._embedder.embed([missing.text for missing in window])
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - one text may be poison: only its documents fail
@@ -121,8 +161,9 @@ class TextEmbedder:
                 for single in window:
                     self._embed_window([single], contents)
                 return
-            self._blame(self._embedder, window[0][0], error, contents)
+            self._blame(self._embedder, window[0].digest, error, contents)
             return
+        self._pace.learn(sum(missing.size for missing in window), time.monotonic() - started)
         # Outside of the above: that the cache cannot be written is no document's failure.
         self._keep(window, rows)
 
@@ -142,16 +183,18 @@ class TextEmbedder:
             if _needs(entry, {digest}):
                 entry.failed(DocumentError(f"cannot be embedded: {error}"))
 
-    def _keep(self, window: Sequence[tuple[bytes, str]], rows: Vectors) -> None:
+    def _keep(self, window: Sequence[Missing], rows: Vectors) -> None:
         rows = rows.astype("<f4", copy=False)
         with self._cache.write() as connection:
             vectors.put(
                 connection,
                 self._model,
-                [(digest, row.tobytes()) for (digest, _), row in zip(window, rows, strict=True)],
+                [(one.digest, row.tobytes()) for one, row in zip(window, rows, strict=True)],
                 now=self._clock(),
             )
         self._totals.chunks["embedded"] += len(window)
+        for missing in window:
+            missing.first.embedded += 1
         failpoint.reached("embed.window")
 
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .waits import Waits
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,16 +21,18 @@ class Totals:
     Attributes:
         documents: by outcome: indexed, unchanged, skipped, failed, deleted.
         chunks: embedded (through the model), reused (not), upserted, relabelled, deleted.
-        seconds: by stage: extract, embed, store.
+        seconds: by stage: extract, embed, store; they overlap.
+        waits: how long the model waited for something else.
     """
 
     documents: Counter[str] = field(default_factory=Counter)
     chunks: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
+    waits: Waits = field(default_factory=Waits)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add the time spent in the block to a stage."""
+        """Add the time spent in the block to a stage; each in a thread of its own."""
         started = time.monotonic()
         try:
             yield

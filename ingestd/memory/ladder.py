@@ -31,8 +31,7 @@ class Step:
         name: for log and status.
         run: does it. A plain function runs in a thread.
         recycles: it starts something anew, which must not happen often.
-        gated: it takes the embed job's lock, so it needs the job to be between two batches: no new
-            batch is begun meanwhile.
+        gated: it takes from the embed job what that needs: no new batch is begun meanwhile.
     """
 
     name: str
@@ -63,7 +62,7 @@ class Ladder:
 
     Args:
         gate: kept shut during steps that need it.
-        lock: of the embed job: free between two drains.
+        rest: waits until the embed job is done with what it has in hand.
         measure: the bytes taken; blocking.
         clock: seconds, never going back.
 
@@ -74,14 +73,14 @@ class Ladder:
     def __init__(
         self,
         gate: Gate,
-        lock: asyncio.Lock,
+        rest: Callable[[], Awaitable[None]],
         measure: Callable[[], int],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.times: dict[str, int] = {}
         self._gate = gate
-        self._lock = lock
+        self._rest = rest
         self._measure = measure
         self._clock = clock
         self._steps: list[Step] = []
@@ -124,8 +123,7 @@ class Ladder:
         try:
             if step.gated:
                 with self._gate.held_shut("relief"):
-                    async with self._lock:
-                        pass  # the batch in hand is done; the step takes the lock itself
+                    await self._rest()
                     await _uninterrupted(step)
             else:
                 await _uninterrupted(step)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import and_, case, func, select, update
 
 from .chunks import of_origin
 from .documents import below, by_path
@@ -120,8 +120,8 @@ def mark_changed(
         "missing_since": None,
         "error_code": "",
         "error_text": "",
-        # The age of a change is that of its first sight.
-        "changed_at": _first_seen(now),
+        # The age of a change is that of its first sight, and of the last one that was urgent.
+        "changed_at": _first_seen(now, priority),
         "priority": func.coalesce(documents.c.priority, 0) if priority == 0 else priority,
     }
     if forced:
@@ -135,10 +135,9 @@ def mark_changed(
         )
 
 
-def _first_seen(now: float) -> Any:
-    return case(
-        (documents.c.status == DocumentStatus.PENDING.value, documents.c.changed_at), else_=now
-    )
+def _first_seen(now: float, priority: int) -> Any:
+    waits = documents.c.status == DocumentStatus.PENDING.value
+    return case((and_(waits, documents.c.priority >= priority), documents.c.changed_at), else_=now)
 
 
 def move(connection: Connection, document_id: str, path: bytes, *, now: float) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .engine import Database
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision; a test compares it with the migrations folder."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")

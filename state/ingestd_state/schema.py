@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 
 metadata = MetaData(
@@ -80,6 +81,12 @@ documents = Table(
     UniqueConstraint("source_id", "path"),
     Index(None, "source_id", "directory"),
     Index(None, "status", "priority", "changed_at"),
+    Index(
+        None,
+        "recheck_at",
+        sqlite_where=text("recheck_at IS NOT NULL"),
+        postgresql_where=text("recheck_at IS NOT NULL"),
+    ),
     Index(None, "device", "inode"),
 )
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import chromadb
 
@@ -78,18 +78,22 @@ class Daemon:
     def start(self) -> Self:
         """Start, and wait until everything that was there is indexed."""
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "ingestd", "run", str(self.folder)),
-                    *("--port", str(self.port), "--state-dir", str(self.state)),
-                ],
-                env=environment(self._model),
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-            )
+            self.launch(log)
         eventually(lambda: self.events("ready") or self.process.poll() is not None, 120)
         assert self.process.poll() is None, self.log.read_text()
         return self
+
+    def launch(self, log: BinaryIO) -> None:
+        """Start, and wait for nothing."""
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "ingestd", "run", str(self.folder)),
+                *("--port", str(self.port), "--state-dir", str(self.state)),
+            ],
+            env=environment(self._model),
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+        )
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The log lines of this event, so far."""

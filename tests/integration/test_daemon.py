@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -44,6 +45,32 @@ def paths(handle: Any) -> set[str]:
 def has_text(handle: Any, text: str) -> bool:
     """Whether some chunk holds this text."""
     return bool(handle.get(where_document={"$contains": text}, include=[])["ids"])
+
+
+def test_a_start_without_news_loads_no_model(tmp_path: Path) -> None:
+    """It watches before its Chroma server answers, and is ready without the model."""
+    write(tmp_path / "docs" / "a.md", "Known.")
+    daemon = Daemon(tmp_path / "docs", tmp_path / "state")
+    with daemon:
+        assert daemon.events("model_opened")
+    with daemon:
+        logged = [json.loads(line)["event"] for line in daemon.log.read_text().splitlines()]
+        assert "model_opened" not in logged
+        assert logged.index("watching") < logged.index("store_ready") < logged.index("ready")
+        write(tmp_path / "docs" / "b.md", "News of today.")
+        eventually(lambda: has_text(daemon.collection(), "News of today"), 10)
+
+
+def test_a_stop_while_the_server_starts(tmp_path: Path) -> None:
+    """It ends in order, and its server with it; the next start is as any other."""
+    write(tmp_path / "docs" / "a.md", "Known.")
+    daemon = Daemon(tmp_path / "docs", tmp_path / "state")
+    with daemon.log.open("wb") as log:
+        daemon.launch(log)
+    eventually(lambda: daemon.events("watching") or daemon.process.poll() is not None)
+    assert daemon.stop() == -signal.SIGTERM
+    with daemon:
+        assert has_text(daemon.collection(), "Known.")
 
 
 def test_twenty_edits_are_visible_to_another_process(daemon: Daemon) -> None:

@@ -36,6 +36,7 @@ class Job:
         self.stopped = False
         self.abandoned = False
         self.hang = False
+        self.busy = False
 
     async def drain(self, ready: Callable[[], None]) -> int:
         """Fail, or drain."""
@@ -91,6 +92,7 @@ class Bench:
             location=Location(None, place, place, database.url),
             settings=SimpleNamespace(limits=LimitSettings(**{"free_bytes": 0, **limits})),
             store=SimpleNamespace(call=call),
+            server=None,
         )
         self.gate = Gate()
         self.drain = Drain(instance, self.gate)
@@ -132,6 +134,8 @@ def test_the_store_is_looked_after_while_nobody_writes(bench: Bench) -> None:
             await bench.drain.look_after()
 
     asyncio.run(beside_a_drain())
+    bench.job.busy = True
+    asyncio.run(bench.drain.look_after())
     assert bench.healer.checked == 2
 
 

@@ -13,8 +13,9 @@ from ingestd.config import LimitSettings
 from ingestd.embed import model
 from ingestd.embed.chroma.calls import RefusedError
 from ingestd.embed.chunk import Chunker
-from ingestd.embed.job import EmbedJob, Parts
+from ingestd.embed.job import EmbedJob
 from ingestd.embed.outcome import Recorder
+from ingestd.embed.parts import Parts
 from ingestd.embed.prepare import Preparer
 from ingestd.embed.reading.cut import Cutter
 from ingestd.embed.spool import Sizes, Spool

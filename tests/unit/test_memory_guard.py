@@ -31,7 +31,7 @@ class Bench:
         self.opened = 0
         self.gate = Gate()
         self.lock = asyncio.Lock()
-        self.ladder = Ladder(self.gate, self.lock, lambda: self.taken, clock=lambda: self.now)
+        self.ladder = Ladder(self.gate, self._rest, lambda: self.taken, clock=lambda: self.now)
         self.guard = MemoryGuard(
             marks,
             self.gate,
@@ -43,6 +43,10 @@ class Bench:
 
     def _open(self) -> None:
         self.opened += 1
+
+    async def _rest(self) -> None:
+        async with self.lock:
+            pass
 
     def step(self, name: str, frees: int, **how: bool) -> None:
         """Add a step that frees so much."""

@@ -133,6 +133,19 @@ def test_the_age_of_a_change_is_that_of_its_first_sight(database: Database, home
         assert read(connection, done).changed_at == NOW + 9
 
 
+def test_a_change_that_becomes_urgent_is_new(database: Database, home: int) -> None:
+    """A save of a file that waits since the first scan is as young as any other save."""
+    with database.write() as connection:
+        key = add(connection, home, b"a")
+        changes.mark_changed(connection, [key], now=NOW + 50)
+        assert read(connection, key).changed_at == NOW
+        for later in (60, 70):
+            changes.mark_changed(connection, [key], now=NOW + later, priority=changes.INTERACTIVE)
+        assert read(connection, key).changed_at == NOW + 60
+        changes.mark_changed(connection, [key], now=NOW + 80)
+        assert read(connection, key).changed_at == NOW + 60
+
+
 def test_a_priority_is_kept_unless_another_is_given(database: Database, home: int) -> None:
     """A scan does not take the priority from what a person just changed."""
     with database.write() as connection:

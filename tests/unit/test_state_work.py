@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, true, update
 
 from ingestd_state import changes, chunks, documents, sources, work
 from ingestd_state.chunks import Slot
@@ -271,6 +271,45 @@ def test_beside_long_documents_only_small_ones_are_claimed(connection: Connectio
     assert len(taken) >= 2
     again = work.claim(connection, NOW, [1], limit=99, limit_bytes=50, beside=beside)
     assert {entry.path for entry in (*taken, *again)} == {b"small", b"unknown", b"gone"}
+
+
+def test_of_what_is_urgent_the_last_change_comes_first(connection: Connection) -> None:
+    """And nothing that nobody waits for; what is in hand is passed over, though it is due again."""
+    for age in range(4):
+        make(connection, b"%d" % age, changed_at=NOW - age, priority=changes.INTERACTIVE)
+    make(connection, b"backfill", changed_at=NOW)
+    held = make(connection, b"held", changed_at=NOW, priority=changes.INTERACTIVE)
+    taken = work.claim(
+        *(connection, NOW, [1]),
+        limit=3,
+        limit_bytes=99,
+        beside=work.Beside({held}),
+        urgent=True,
+    )
+    assert [entry.path for entry in taken] == [b"0", b"1", b"2"]
+    assert claim(connection) == [b"3", b"held", b"backfill"]
+
+
+def test_a_claim_is_bounded_in_chunks(connection: Connection) -> None:
+    """Of what leaves, so much is taken up that it is soon deleted; a large one comes alone."""
+    for number in range(5):
+        make(connection, b"%d" % number, S.DELETED, chunk_count=9, changed_at=NOW + number)
+    taken = work.claim(connection, NOW, [1], limit=9, limit_bytes=9, limit_chunks=20)
+    assert [entry.path for entry in taken] == [b"0", b"1"]
+    taken = work.claim(connection, NOW, [1], limit=9, limit_bytes=9, limit_chunks=2)
+    assert len(taken) == 1
+
+
+def test_what_is_due_is_found_by_an_index(connection: Connection) -> None:
+    """No kind of being due makes SQLite go through all documents, or through all of a source."""
+    for kind in work._kinds(NOW, [1]):  # noqa: SLF001 - each statement that asks for one
+        for level in (true(), work.LEVELS[1]):
+            statement = select(table.c.id).where(kind, level)
+            sql = statement.compile(connection, compile_kwargs={"literal_binds": True})
+            explained = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")
+            plan = " ".join(row[3] for row in explained)
+            assert "SCAN" not in plan
+            assert "ix_documents_status_priority" in plan or "ix_documents_recheck_at" in plan
 
 
 def test_a_remark_is_for_what_is_in_hand(connection: Connection) -> None:

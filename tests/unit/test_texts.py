@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from ingestd.embed import texts
 from ingestd.embed.engines.hashing import HashEmbedder
+from ingestd.embed.pace import Pace
 from ingestd.embed.prepare import Outcome, Prepared
 from ingestd.embed.texts import EngineError, TextEmbedder
 from ingestd.embed.totals import Totals
@@ -138,11 +138,16 @@ def test_the_model_is_opened_once_and_closed(cache: Database, model: Model) -> N
     assert (len(opened), model.closed) == (1, True)
 
 
-def test_a_stop_keeps_what_is_done(
-    cache: Database, embedder: TextEmbedder, model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def small_windows(cache: Database, model: Model) -> TextEmbedder:
+    """Two texts of a letter go through the model at once."""
+    return TextEmbedder(
+        cache, lambda: model, model=MODEL, totals=Totals(), clock=lambda: 5.0, pace=Pace(2)
+    )
+
+
+def test_a_stop_keeps_what_is_done(cache: Database, model: Model) -> None:
     """After the window in hand: complete documents are done, the others come again for the rest."""
-    monkeypatch.setattr(texts, "WINDOW", 2)
+    embedder = small_windows(cache, model)
     model.after = embedder.stop
     first, second, third = content("a", "b"), content("b", "c", "d"), content("a")
     assert embedder.embed([first, second, third]) == [second]
@@ -150,6 +155,26 @@ def test_a_stop_keeps_what_is_done(
     again = TextEmbedder(cache, lambda: model, model=MODEL, totals=Totals(), clock=lambda: 5.0)
     assert again.embed([second]) == []
     assert model.seen == ["a", "b", "c", "d"]
+
+
+def test_the_rest_waits_where_somebody_else_is_urgent(cache: Database, model: Model) -> None:
+    """After a window; what the other one embeds meanwhile is not embedded again, nor counted."""
+    embedder = small_windows(cache, model)
+    entry, urgent = content("a", "b", "c", "d"), content("c")
+    assert embedder.embed([entry], lambda: True) == [entry]
+    assert model.seen == ["a", "b"]
+    embedder.embed([urgent])
+    assert embedder.embed([entry]) == []
+    assert model.seen == ["a", "b", "c", "d"]
+    assert (entry.embedded, urgent.embedded) == (3, 1)
+
+
+def test_texts_of_like_length_go_through_the_model_together(
+    embedder: TextEmbedder, model: Model
+) -> None:
+    """The longest first, whatever document they are of: little is padded."""
+    embedder.embed([content("a", "bbb", "cc"), content("ddddd", "eeee")])
+    assert [len(text) for text in model.seen] == [5, 4, 3, 2, 1]
 
 
 def test_poison_fails_its_documents_only(

@@ -12,7 +12,7 @@ from .care import BrokenError, Care
 from .exchange import settle
 from .plan import ServerPlan, server_url
 from .server import LAUNCHES, ManagedServer
-from .store import Store, open_embedded, open_http
+from .store import Store, open_embedded, open_http, open_later
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
@@ -51,7 +51,8 @@ async def open_store(
         mode: how Chroma is reached.
         database: the state table, which keeps the flags.
         stack: closes what is opened here.
-        patient: a remote store may be away.
+        patient: a remote store may be away, and a managed server starts in the background: the
+            store connects when it is needed.
 
     Returns:
         The store, and the server where we manage one.
@@ -87,8 +88,12 @@ async def open_store(
     )
     server = ManagedServer(plan, care)
     stack.push_async_callback(server.stop)
-    await server.start()
-    store = await asyncio.to_thread(open_http, settings.store, plan.url)
+    if patient:
+        server.begin()
+        store = open_later(settings.store, plan.url)
+    else:
+        await server.start()
+        store = await asyncio.to_thread(open_http, settings.store, plan.url)
     stack.callback(store.close)
     return store, server
 

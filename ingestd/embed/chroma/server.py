@@ -61,12 +61,36 @@ class ManagedServer:
         self._process: asyncio.subprocess.Process | None = None
         self._reserve = Reserve()
         self._keeper: asyncio.Task[None] | None = None
+        self._starting: asyncio.Task[None] | None = None
+
+    @property
+    def up(self) -> bool:
+        """Whether it gave sound answers since it was last started."""
+        return self._up.is_set()
 
     @property
     def pid(self) -> int | None:
         """Process id of the server; None while it is down."""
         process = self._process
         return process.pid if process and process.returncode is None else None
+
+    def begin(self) -> None:
+        """Start the server in the background: `started` waits for it.
+
+        Raises:
+            PortBusyError: somebody else listens on the port.
+        """
+        check_port(self.plan.host, self.plan.port)
+        self._starting = asyncio.create_task(self.start(), name="chroma-start")
+
+    async def started(self) -> None:
+        """Wait until a server that was begun gives sound answers.
+
+        Raises:
+            Exception: what `start` raises.
+        """
+        if self._starting is not None:
+            await asyncio.shield(self._starting)
 
     async def start(self) -> None:
         """Start the server, wait until it answers, and keep it running.
@@ -85,10 +109,20 @@ class ManagedServer:
 
     async def stop(self) -> None:
         """Let the server finish what it does, and end it; harmless when it is not there."""
+        await self._end_start()
         await self._end_keeper()
         await self._reserve.drop()
         if await self._end_process() and self._care:
             await in_thread(self._care.closed)
+
+    async def _end_start(self) -> None:
+        starting = self._starting
+        if starting is None or starting is asyncio.current_task():
+            return
+        starting.cancel()
+        await asyncio.wait([starting])
+        if not starting.cancelled():
+            starting.exception()  # whoever waited for it was told
 
     async def _end_keeper(self) -> None:
         keeper, self._keeper = self._keeper, None
@@ -116,6 +150,7 @@ class ManagedServer:
             StoreError: it does not come up; it is tried again and again, as after a crash.
             Exception: what ``meanwhile`` raised.
         """
+        await self.started()
         # What takes over is loaded before: then readers wait for a fraction of a second.
         await self._reserve.fill(self.plan)
         started = time.monotonic()
@@ -189,7 +224,8 @@ class ManagedServer:
             await in_thread(self._care.before)
         self._process = self._reserve.take() or await spawn(self.plan)
         try:
-            await wait_ready(self.plan, self._process)
+            # What is needed to ask it is loaded while it starts.
+            await asyncio.gather(wait_ready(self.plan, self._process), in_thread(_load_client))
             await self._examine()
         except Exception:
             await end(self._process)
@@ -267,3 +303,7 @@ class ManagedServer:
                     known = isinstance(error, IngestdError | DatabaseError)
                     tell = log.error if known else log.exception
                     tell("store_not_restarted", error=str(error), next_try_in_s=wait_s)
+
+
+def _load_client() -> None:
+    from . import client  # noqa: F401, PLC0415 - slow to import

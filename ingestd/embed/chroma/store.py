@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -40,7 +41,7 @@ class Store:
 
     Attributes:
         call: makes the calls.
-        away: the server did not answer when the store was opened.
+        away: the server did not answer when the store was opened, or was not asked.
         directory: Chroma's data where it is open in this process; None where a server has it.
     """
 
@@ -213,21 +214,11 @@ def open_http(settings: StoreSettings, url: str, *, patient: bool = False) -> St
         ConfigError: the address is none.
         StoreError: it does not answer, or denies access; not when patient.
     """
-    from .client import BoundedClient, address  # noqa: PLC0415 - slow to import
+    from .client import address  # noqa: PLC0415 - slow to import
 
     address(url)
     call = Caller(settings.attempts)
-    headers = {settings.token_header: settings.token} if settings.token else {}
-
-    def connect() -> BoundedClient:
-        return BoundedClient(
-            url,
-            headers=headers,
-            tenant=settings.tenant,
-            database=settings.database,
-            timeout_s=settings.timeout_s,
-        )
-
+    connect = partial(_connect, settings, url)
     if not patient:
         return Store(call("connect", connect), call)
     try:
@@ -237,6 +228,23 @@ def open_http(settings: StoreSettings, url: str, *, patient: bool = False) -> St
             raise  # it is there, and not what it should be: waiting does not help
         log.warning("store_away", error=error.message, next="it is waited for")
         return Store(LateClient(connect), call)
+
+
+def open_later(settings: StoreSettings, url: str) -> Store:
+    """A store that connects to a Chroma server when it is first used."""
+    return Store(LateClient(partial(_connect, settings, url)), Caller(settings.attempts))
+
+
+def _connect(settings: StoreSettings, url: str) -> Any:
+    from .client import BoundedClient  # noqa: PLC0415 - slow to import
+
+    return BoundedClient(
+        url,
+        headers={settings.token_header: settings.token} if settings.token else {},
+        tenant=settings.tenant,
+        database=settings.database,
+        timeout_s=settings.timeout_s,
+    )
 
 
 def open_embedded(settings: StoreSettings, directory: Path, *, trusted: bool = False) -> Store:
