@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +18,10 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from ingestd.embed.engines import export, open_embedder
-from ingestd.embed.engines.export import ExportError, exported, is_sound, unsupported
-from ingestd.embed.engines.onnx import OnnxEmbedder, plan_batches
+from ingestd.embed.engines import export, exporting, open_embedder
+from ingestd.embed.engines.batches import SINGLE, padded, plan_batches
+from ingestd.embed.engines.export import ExportError, exported, folder_of, is_sound, unsupported
+from ingestd.embed.engines.onnx import OnnxEmbedder
 from ingestd.embed.engines.torch import TorchEmbedder
 from ingestd.embed.model import ModelSpec, locate
 from ingestd.errors import ModelMissingError
@@ -126,7 +130,7 @@ def test_graphs_equal_sentence_transformers(
     """The graph of each family, pooling and activation gives sentence-transformers' numbers."""
     spec = _model(tmp_path, family, pooling, **changes)
     assert unsupported(spec) is None
-    export._write_graph(spec, tmp_path / "model.onnx")  # noqa: SLF001  # without the slow child
+    exporting.write_graph(spec, tmp_path / "model.onnx")  # without the slow child
     assert _agreement(spec, tmp_path / "model.onnx") < 1e-4
 
 
@@ -138,7 +142,7 @@ def test_half_precision_weights_are_widened(tmp_path: Path) -> None:
     weights = load_file(tmp_path / "model.safetensors")
     halves = {name: tensor.bfloat16() for name, tensor in weights.items()}
     save_file(halves, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    export._write_graph(spec, tmp_path / "model.onnx")  # noqa: SLF001  # without the slow child
+    exporting.write_graph(spec, tmp_path / "model.onnx")  # without the slow child
     assert _agreement(spec, tmp_path / "model.onnx") < 1e-4
 
 
@@ -151,6 +155,7 @@ def test_an_export_is_made_once(small: ModelSpec, cache: Path) -> None:
         "export.json",
         "lock",
         "model.onnx",
+        "weights.bin",
     ]
     before = graph.stat()
     with capture_logs() as logs:
@@ -167,19 +172,30 @@ def test_a_sound_export_is_used_from_a_read_only_cache(
     assert exported(small, cache).exists()
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "weights.bin"])
+def test_damage_is_noticed(small: ModelSpec, own_cache: Path, name: str) -> None:
+    """A flipped bit in the graph or in its weights is noticed by the digest."""
+    folder = folder_of(small, own_cache)
+    assert is_sound(folder, small)
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / name).write_bytes(data)
+    assert not is_sound(folder, small)
+
+
 @pytest.mark.slow
 def test_a_damaged_export_is_made_again(small: ModelSpec, own_cache: Path) -> None:
-    """A flipped bit in the file is noticed by its digest, and the file is replaced."""
+    """It is replaced; what killed processes and earlier versions left goes with it."""
     graph = exported(small, own_cache)
-    data = bytearray(graph.read_bytes())
-    data[len(data) // 2] ^= 1
-    graph.write_bytes(data)
-    assert not is_sound(graph.parent, small)
+    graph.write_bytes(b"")
     (graph.parent / "new-left").mkdir()
+    older = graph.parent.with_name(graph.parent.name.replace("-v2", "-v1"))
+    older.mkdir()
     with capture_logs() as logs:
         exported(small, own_cache)
     assert is_sound(graph.parent, small)
     assert not (graph.parent / "new-left").exists()
+    assert not older.exists()
     assert [entry["event"] for entry in logs] == ["model_export", "model_exported"]
 
 
@@ -207,6 +223,52 @@ def test_two_at_once_make_one(small: ModelSpec, tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
     assert [entry["event"] for entry in logs] == ["model_export", "model_exported"]
+
+
+_EXPORT = (
+    "import sys\n"
+    "from pathlib import Path\n"
+    "from ingestd.embed.engines.export import exported\n"
+    "from ingestd.embed.model import locate\n"
+    "exported(locate(sys.argv[1]), Path(sys.argv[2]))\n"
+)
+
+
+@pytest.mark.slow
+def test_a_kill_in_the_middle_leaves_nothing_broken(small: ModelSpec, tmp_path: Path) -> None:
+    """Killed while the child works, the export is made whole by the next process, at once."""
+    command = [sys.executable, "-c", _EXPORT, str(small.path), str(tmp_path)]
+    first = subprocess.Popen(command, cwd=Path(__file__).parents[2])
+    folder = folder_of(small, tmp_path)
+    deadline = time.monotonic() + 240
+    while not list(folder.glob("new-*/model.onnx")):
+        assert first.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    assert not is_sound(folder, small)
+    assert exported(small, tmp_path) == folder / "model.onnx"
+    assert is_sound(folder, small)
+    assert not list(folder.glob("new-*"))
+
+
+def test_int8_is_an_export_of_its_own(small: ModelSpec, tmp_path: Path) -> None:
+    """Products in 8 bits lose little; a text alone gives what it gives among others."""
+    int8 = replace(small, precision="int8")
+    assert folder_of(int8, tmp_path) != folder_of(small, tmp_path)
+    assert folder_of(replace(small, precision="bf16"), tmp_path) == folder_of(small, tmp_path)
+    exporting.write_graph(int8, tmp_path / "model.onnx")
+    ours = OnnxEmbedder(int8, tmp_path / "model.onnx", batch=SINGLE)
+    rows = ours.embed(_TEXTS)
+    alone = np.concatenate([ours.embed([text]) for text in _TEXTS])
+    ours.close()
+    assert np.array_equal(rows, alone)
+    exporting.write_graph(small, tmp_path / "model.onnx")
+    exact = OnnxEmbedder(small, tmp_path / "model.onnx")
+    cosines = (rows * exact.embed(_TEXTS)).sum(axis=1)
+    exact.close()
+    assert 0.98 < cosines.min() < 0.9999999
 
 
 @pytest.mark.parametrize(
@@ -306,3 +368,21 @@ def test_batches_hold_texts_of_like_length() -> None:
     for batch in batches[1:]:
         assert len(batch) <= 4
         assert len(batch) * max(lengths[at] for at in batch) <= 512
+
+
+def test_batches_of_a_power_of_two() -> None:
+    """Where few shapes must do, a rest of seven goes through as four, two and one."""
+    sizes = [len(batch) for batch in plan_batches([10] * 15, even=True)]
+    assert sizes == [4, 4, 4, 2, 1]
+    assert [len(batch) for batch in plan_batches([200] * 5, even=True)] == [2, 2, 1]
+
+
+@pytest.mark.parametrize("longest", [40, 256, 512, 8192])
+def test_few_lengths_do(longest: int) -> None:
+    """Padding gives few lengths, none too short, at most a sixth longer past 96 tokens."""
+    widths = [padded(length, longest) for length in range(1, longest + 1)]
+    assert len(set(widths)) <= 16 + 8 * max(0, longest.bit_length() - 9)
+    assert widths == sorted(widths)
+    assert max(widths) == longest
+    assert all(width >= length for length, width in enumerate(widths, 1))
+    assert all(width <= length * 7 / 6 for length, width in enumerate(widths, 1) if length > 96)

@@ -27,6 +27,10 @@ class Batch:
 USUAL = Batch()
 """Small: the activations stay in the cache of a core."""
 SINGLE = Batch(texts=1)
+UNBOUNDED = 2**31 - 1
+TORCH = {"fp32": Batch(2, UNBOUNDED), "bf16": Batch(4, UNBOUNDED)}
+"""For torch on a CPU, by precision: it forms its batches by the number of texts."""
+GPU = Batch(64, UNBOUNDED)
 
 
 def plan_batches(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ingestd.embed.engines.batches import SINGLE, USUAL, Batch
+from ingestd.embed.engines.batches import GPU, SINGLE, TORCH, USUAL, Batch
 from ingestd.engine_options import Device, Engine, Precision, impossible
 from ingestd.errors import ConfigError, EngineMissingError
 
 if TYPE_CHECKING:
-    from ingestd.embed.engines.measured import Measured
+    from ingestd.embed.engines.measured import Figures, Measured
 
 NAMES = {"onnx": "ONNX Runtime", "openvino": "OpenVINO", "torch": "torch"}
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
@@ -58,7 +58,7 @@ class Choice:
         precision: ``fp32``, ``bf16`` or ``int8``.
         device: ``cpu``, ``cuda`` or ``mps``.
         reason: why this one.
-        batch: how much goes through it in one call; None where the engine decides.
+        batch: how much goes through it in one call.
         rival: an engine and its precision that may be better; to be measured.
     """
 
@@ -66,7 +66,7 @@ class Choice:
     precision: str
     device: str
     reason: str
-    batch: Batch | None = None
+    batch: Batch
     rival: tuple[str, str] | None = None
 
     @property
@@ -97,7 +97,7 @@ def choose(wish: Wish, here: Here) -> Choice:
     device = here.accelerator if wish.device == "auto" else wish.device
     if device not in {None, "cpu"} and wish.engine in {"auto", "torch"} and not _int8(wish):
         precision = "bf16" if wish.precision == "bf16" else "fp32"
-        return Choice("torch", precision, str(device), "there is a GPU")
+        return Choice("torch", precision, str(device), "there is a GPU", GPU)
     if wish.precision == "bf16" and not here.bf16:
         raise EngineMissingError(
             "This processor does not compute in bfloat16: it would only be slower.",
@@ -121,20 +121,24 @@ def settle(choice: Choice, measured: Measured | None) -> Choice:
     if ours is None:
         return choice
     settled = replace(choice, rival=None, batch=ours.best(USUAL, BATCH_MARGIN))
+    if choice.precision == "bf16":
+        near = f"least cosine to fp32 {ours.least_cosine:.5f}"
+        return replace(settled, reason=f"{choice.reason}; {near}")
     theirs = measured.engines.get("-".join(choice.rival)) if choice.rival else None
-    if choice.rival is None or theirs is None:
-        return settled
+    return _compare(choice, settled, ours, theirs) if theirs else settled
+
+
+def _compare(choice: Choice, settled: Choice, ours: Figures, theirs: Figures) -> Choice:
+    """The better of a settled choice and its rival."""
+    engine, precision = choice.rival or ("", "")
     batch = theirs.best(USUAL, BATCH_MARGIN)
     times = ours.cost(settled.batch) / theirs.cost(batch)
     found = f"{times:.2f} times as fast as {NAMES[choice.engine]} {choice.precision}"
     found += f", least cosine {theirs.least_cosine:.5f}"
-    name = f"{NAMES[choice.rival[0]]} {choice.rival[1]}"
     if theirs.least_cosine >= LEAST_COSINE and times >= MARGIN:
-        engine, precision = choice.rival
-        return replace(
-            settled, engine=engine, precision=precision, batch=batch, reason=f"measured: {found}"
-        )
-    return replace(settled, reason=f"measured: {name} is {found}")
+        reason = f"measured: {found}"
+        return replace(settled, engine=engine, precision=precision, batch=batch, reason=reason)
+    return replace(settled, reason=f"measured: {NAMES[engine]} {precision} is {found}")
 
 
 def _on_cpu(wish: Wish, here: Here) -> Choice:
@@ -147,7 +151,8 @@ def _on_cpu(wish: Wish, here: Here) -> Choice:
     if wish.precision == "bf16":
         return _bf16(wish, here)
     if wish.engine == "torch" or (wish.engine == "auto" and here.no_export):
-        return Choice("torch", "fp32", "cpu", here.no_export or "asked for")
+        reason = "asked for" if wish.engine == "torch" else str(here.no_export)
+        return Choice("torch", "fp32", "cpu", reason, TORCH["fp32"])
     reason = "asked for" if wish.engine == "onnx" else "usual on a CPU"
     fast = wish.engine == wish.precision == "auto" and here.openvino and here.bf16
     rival = ("openvino", "bf16") if fast else None
@@ -159,7 +164,7 @@ def _bf16(wish: Wish, here: Here) -> Choice:
         return Choice("openvino", "bf16", "cpu", "bf16 is asked for", USUAL)
     lacking = here.no_export or "OpenVINO, which is faster, is not installed"
     reason = "asked for" if wish.engine == "torch" else f"bf16 is asked for; {lacking}"
-    return Choice("torch", "bf16", "cpu", reason)
+    return Choice("torch", "bf16", "cpu", reason, TORCH["bf16"])
 
 
 def _openvino(wish: Wish, here: Here) -> Choice:

@@ -144,6 +144,7 @@ def _run_child(spec: ModelSpec, scratch: Path) -> None:
         reason = child.failure(process, _TIMEOUT_S)
     except BaseException:
         process.kill()
+        process.wait()
         raise
     if reason:
         raise ExportError(f"the export failed: {reason}")

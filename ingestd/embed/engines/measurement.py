@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from ingestd.embed.engines import child
 from ingestd.embed.engines.measured import Measured, keys, recall, remember
+from ingestd.memory import cgroup
+from ingestd.memory.guard import taken
 
 if TYPE_CHECKING:
     import subprocess
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from ingestd.embed.model import ModelSpec
 
 _TIMEOUT_S = 900
+_ROOM_BYTES = 512 * 1024**2
+"""What must be free for the child: it loads the model twice."""
 _BY_OTHERS = ("exit status -9", "exit status -15", "it took longer")
 """Ends that say nothing of the engines: a kill, a machine that is too busy."""
 
@@ -64,6 +68,8 @@ class Measurement:
             self._thread.join()
 
     def _run(self) -> None:
+        if not has_room():
+            return  # the usual engine will do
         failed = self._measure()
         if not failed or self._stopped:
             return
@@ -83,3 +89,10 @@ class Measurement:
                 module = f"{__package__}.measuring"
                 self._process = child.start(module, self._arguments, Path(scratch))
             return child.failure(self._process, _TIMEOUT_S)
+
+
+def has_room() -> bool:
+    """Whether the control group leaves memory for one more process."""
+    found = cgroup.allowed()
+    marks = [mark for mark in (found.high, found.max) if mark is not None]
+    return not marks or min(marks) - taken() >= _ROOM_BYTES

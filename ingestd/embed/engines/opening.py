@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ingestd.embed.engines.batches import USUAL
+from ingestd.embed.engines.batches import TORCH, USUAL
 from ingestd.embed.engines.choice import NAMES, Choice
 from ingestd.embed.engines.export import GRAPH, exported, folder_of
 from ingestd.errors import ModelMissingError
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ingestd.embed.engines.planning import Plan
     from ingestd.embed.engines.torch import TorchEmbedder
     from ingestd.ports import Embedder
+
+    Opened = BatchedEmbedder | TorchEmbedder
 
 
 class Opener:
@@ -39,6 +41,9 @@ class Opener:
             ModelMissingError: it cannot be loaded, or not by the engine that was asked for.
             EngineMissingError: torch cannot use the device.
         """
+        choice = self._plan.choice
+        if (choice.engine, choice.device, self._plan.wish.engine) == ("torch", "cpu", "auto"):
+            self._warn(choice.engine, choice.reason)
         opened = self._open()
         self._say()
         if not (measure and self._plan.open):
@@ -51,17 +56,27 @@ class Opener:
         measurement = Measurement(plan.spec, graph, plan.first, plan.file)
         return SettlingEmbedder(opened, measurement, self._settle)
 
-    def _settle(self, opened: Embedder) -> Embedder:
+    def _settle(self, opened: Opened) -> Opened:
         """Go over to what was found best. When it is another engine, the one before is closed."""
-        before, self._plan = self._plan.choice, self._plan.again()
-        if self._plan.choice == before:
+        before, self._plan = self._plan, self._plan.again()
+        choice = self._plan.choice
+        if choice == before.choice:
             return opened
-        better = self._open()
-        opened.close()
+        if choice.key == before.choice.key:
+            opened.batch = choice.batch
+        else:
+            try:
+                better = self._open()
+            except ModelMissingError as error:
+                self._plan = before
+                self._warn(before.choice.engine, error.message)
+                return opened
+            opened.close()
+            opened = better
         self._say()
-        return better
+        return opened
 
-    def _open(self) -> Embedder:
+    def _open(self) -> Opened:
         choice = self._plan.choice
         if choice.device != "cpu":
             return self._open_gpu(choice)
@@ -81,7 +96,7 @@ class Opener:
             self._fall_back(choice, str(error))
         return self._open()
 
-    def _open_gpu(self, choice: Choice) -> Embedder:
+    def _open_gpu(self, choice: Choice) -> Opened:
         opened = self._torch(choice)
         if opened.device == "cpu":  # torch cannot use the device after all
             opened.close()
@@ -105,7 +120,7 @@ class Opener:
         from ingestd.embed.engines.onnx import OnnxEmbedder  # noqa: PLC0415  # only this one
         from ingestd.embed.engines.openvino import OpenVinoEmbedder  # noqa: PLC0415  # the same
 
-        plan, batch = self._plan, choice.batch or USUAL
+        plan, batch = self._plan, choice.batch
         graph = exported(plan.spec, plan.cache_dir)
         if choice.engine == "onnx":
             return OnnxEmbedder(plan.spec, graph, threads=plan.threads, batch=batch)
@@ -117,9 +132,12 @@ class Opener:
         """Plan for the next engine: after OpenVINO that of ONNX Runtime, after that torch."""
         engine = "onnx" if choice.engine == "openvino" else "torch"
         precision = choice.precision if engine == "torch" else "fp32"
-        batch = USUAL if engine == "onnx" else None
+        batch = USUAL if engine == "onnx" else TORCH[precision]
         following = Choice(engine, precision, "cpu", f"{NAMES[choice.engine]} fails", batch)
         self._plan = replace(self._plan, first=following, measured=None)
+        self._warn(engine, reason)
+
+    def _warn(self, engine: str, reason: str) -> None:
         import structlog  # noqa: PLC0415  # slow to import, and seldom needed
 
         structlog.get_logger(__name__).warning(

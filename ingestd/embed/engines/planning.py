@@ -7,6 +7,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from ingestd.embed.engines import export
+from ingestd.embed.engines.batches import UNBOUNDED
 from ingestd.embed.engines.choice import NAMES, PACKAGES, Choice, Wish, choose, settle
 from ingestd.embed.engines.cores import usable_cores
 from ingestd.embed.engines.machine import look
@@ -73,8 +74,9 @@ class Plan:
         }
         if choice.device == "cpu":
             told["threads"] = self.threads
-        if choice.batch is not None:
-            told |= {"batch_texts": choice.batch.texts, "batch_tokens": choice.batch.tokens}
+        told["batch_texts"] = choice.batch.texts
+        if choice.batch.tokens != UNBOUNDED:
+            told["batch_tokens"] = choice.batch.tokens
         return told | self._loss()
 
     def sentence(self) -> str:
@@ -83,10 +85,9 @@ class Plan:
         parts = [f"{NAMES[choice.engine]} {told['version']}, {choice.precision} on {choice.device}"]
         if "threads" in told:
             parts.append(f"{self.threads} thread{'s' if self.threads > 1 else ''}")
-        if choice.batch is not None:
-            how = "not measured yet" if self.open else "as measured"
-            how = "" if choice.precision == "int8" else f" ({how})"
-            parts.append(f"batches of {choice.batch.texts}{how}")
+        measured = " (not measured yet)" if self.open else " (as measured)"
+        how = measured if self.first.measurable else ""
+        parts.append(f"batches of {choice.batch.texts}{how}")
         parts.append(choice.reason)
         if "mean_cosine" in told:
             mean, least = told["mean_cosine"], told["least_cosine"]

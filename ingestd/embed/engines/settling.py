@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from ingestd.memory import heap
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ingestd.embed.engines.measurement import Measurement
-    from ingestd.ports import Embedder, Vectors
+    from ingestd.embed.engines.opening import Opened
+    from ingestd.ports import Vectors
 
 AFTER = 128
 """Texts after which it pays to measure: whoever embeds few is done sooner than the measurement."""
@@ -32,9 +35,9 @@ class SettlingEmbedder:
 
     def __init__(
         self,
-        inner: Embedder,
+        inner: Opened,
         measurement: Measurement,
-        settle: Callable[[Embedder], Embedder],
+        settle: Callable[[Opened], Opened],
         *,
         after: int = AFTER,
     ) -> None:
@@ -72,12 +75,13 @@ class SettlingEmbedder:
         self._measurement.stop()
         self.inner.close()
 
-    def _take(self) -> Embedder:
+    def _take(self) -> Opened:
         with self._lock:
             # Nobody may be in the one that is left: it is closed.
             if not self._settled and not self._using and self._measurement.ended:
                 self._settled = True
                 self.inner = self._settle(self.inner)
+                heap.trim()
             self._using += 1
             return self.inner
 

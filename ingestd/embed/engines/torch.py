@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ingestd.embed.engines.batches import Batch
+from ingestd.embed.engines.batches import GPU, TORCH
 from ingestd.embed.engines.cores import usable_cores
 from ingestd.embed.engines.unit import scale_rows
 from ingestd.embed.tokenize import clean_text, slices
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from ingestd.embed.model import ModelSpec
     from ingestd.ports import Vectors
 
-_CPU_BATCH = {"fp32": 2, "bf16": 4}  # small batches stay in the cache of a core
-_GPU_BATCH = 64
 _SLICE = 256
 _FEW_SHAPES = {"LRU_CACHE_CAPACITY": "8", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "8"}
 
@@ -42,7 +40,7 @@ class TorchEmbedder:
 
     Attributes:
         device: where it runs.
-        batch: how much goes through the model in one call.
+        batch: how many texts go through the model in one call.
         threads: as above.
 
     Raises:
@@ -70,8 +68,7 @@ class TorchEmbedder:
             self._executor.shutdown()
             raise
         self.device: str = self._model.device.type
-        texts = _CPU_BATCH[precision] if self.device == "cpu" else _GPU_BATCH
-        self.batch = Batch(texts, texts * spec.max_tokens)
+        self.batch = TORCH[precision] if self.device == "cpu" else GPU
 
     @property
     def dimension(self) -> int:
