@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ingestd import logs
 from ingestd.embed.engines.batches import Batch
 from ingestd.embed.engines.export import exported
 from ingestd.embed.engines.measuring import open_engine
@@ -130,6 +131,7 @@ def answer(runner: Runner | None, order: dict[str, Any]) -> Any:
 
 def main(arguments: Sequence[str]) -> None:
     """Open the way that is asked for, and answer until standard input ends."""
+    logs.configure("warning", "auto")  # to standard error: answers go to standard output
     way = Way(**json.loads(arguments[0]))
     texts = json.loads(Path(arguments[1]).read_text("utf-8"))
     runner = None if way.engine == PEAK else Runner(way, texts, Path(arguments[2]))

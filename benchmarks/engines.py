@@ -211,14 +211,14 @@ def main() -> int:
     parser.add_argument("--characters", type=int, default=500, help="length of a text")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each; the best counts")
     parser.add_argument("--calls", type=int, default=0, help="calls to watch the memory over")
-    parser.add_argument("--only", default="", help="parts of the names of ways, comma-separated")
+    parser.add_argument("--only", action="append", help="a part of the names of ways; repeatable")
     parser.add_argument(
         "--cache", type=Path, help="where exported models are kept; default: nowhere"
     )
     parser.add_argument("--json", type=Path, help="write the values to this file")
     given = parser.parse_args()
     about = machine.describe()
-    parts = given.only.split(",")
+    parts = given.only or [""]
     ways = {
         name: way
         for name, way in there(WAYS)

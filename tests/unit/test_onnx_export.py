@@ -61,7 +61,7 @@ def _model(folder: Path, family: str = "bert", pooling: str = "mean", **changes:
     from transformers import CONFIG_MAPPING, AutoModel
 
     settings = {
-        "vocab_size": 60,
+        "vocab_size": 200,  # large enough for a table beside the graph
         "hidden_size": 32,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
