@@ -93,7 +93,7 @@ class Runner:
         rng = random.Random(1)  # noqa: S311 - texts, not secrets
         taken = []
         for done in range(1, number + 1):
-            some = rng.sample(self._texts, rng.randint(1, _MOST_TEXTS))
+            some = rng.choices(self._texts, k=rng.randint(1, _MOST_TEXTS))
             self._embedder.embed([text[: rng.randint(1, len(text))] for text in some])
             if done % max(1, number // 10) == 0:
                 taken.append(resident_mib())
