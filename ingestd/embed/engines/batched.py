@@ -113,7 +113,7 @@ class BatchedEmbedder(ABC):
         """What a text of so many tokens is padded to, whatever else is in its batch."""
         return tokens
 
-    def _give_back(self) -> None:
+    def _give_back(self) -> None:  # noqa: B027  # most keep nothing
         """Give back what the batches needed, when all of them are done."""
 
     @abstractmethod
