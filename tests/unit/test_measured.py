@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import subprocess
+import sys
 import time
-from typing import TYPE_CHECKING
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from ingestd.embed.engines import child, cores, measurement
+from ingestd.embed.engines import child, cores, measurement, measuring
 from ingestd.embed.engines.batches import USUAL, Batch
-from ingestd.embed.engines.choice import Choice
+from ingestd.embed.engines.choice import Choice, settle
 from ingestd.embed.engines.measured import Figures, Measured, file_of, keys, recall, remember
 from ingestd.embed.engines.measurement import Measurement
 from ingestd.embed.engines.samples import CHECK_TEXTS, varied
@@ -20,12 +27,14 @@ from ingestd.memory import cgroup
 from ingestd.memory.cgroup import Allowed
 
 if TYPE_CHECKING:
-    import subprocess
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
 FIRST = Choice("onnx", "fp32", "cpu", "usual", USUAL, ("openvino", "bf16"))
+ROWS = np.eye(2, dtype=np.float32)
 FOUND = Measured(
-    {"onnx-fp32": Figures(1.0, 1.0, [(USUAL, 150.5), (Batch(1, 512), 140.0)])}, "", 4.5
+    {"onnx-fp32": Figures(1.0, 1.0, [(USUAL, 150.5), (Batch(1, 512), 140.0)], [140.0, 145.5])},
+    "",
+    4.5,
 )
 
 
@@ -87,6 +96,43 @@ def test_texts_of_all_lengths() -> None:
     assert len(CHECK_TEXTS) == len(set(CHECK_TEXTS))
 
 
+class Clocked:
+    """An engine that takes processor time as it is told, on a clock of its own."""
+
+    now = 0.0
+
+    def __init__(self, cost: Callable[[], float]) -> None:
+        self.batch = USUAL
+        self._cost = cost
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """One token each."""
+        return [1] * len(texts)
+
+    def embed(self, texts: Sequence[str]) -> None:
+        """Take the time."""
+        Clocked.now += len(texts) * self._cost()
+
+
+@pytest.mark.parametrize(("speed", "expected"), [(1.0, "onnx-fp32"), (1.5, "openvino-bf16")])
+def test_noise_does_not_decide(
+    monkeypatch: pytest.MonkeyPatch, speed: float, expected: str
+) -> None:
+    """With times that spread by a third, an equal engine is not taken, and a faster one is."""
+    rng = random.Random(5)
+    monkeypatch.setattr(measuring.time, "process_time", lambda: Clocked.now)
+    chosen: Counter[str] = Counter()
+    for _ in range(1000):
+        engines: Any = {
+            "onnx-fp32": Clocked(lambda: rng.uniform(1.0, 1.33)),
+            "openvino-bf16": Clocked(lambda: rng.uniform(1.0, 1.33) / speed),
+        }
+        tried = measuring.costs(engines, ["text"] * 10)
+        found = {key: measuring.figures(ROWS, ROWS, tried[key]) for key in engines}
+        chosen[settle(FIRST, Measured(found)).key] += 1
+    assert chosen[expected] >= 995
+
+
 def _children(monkeypatch: pytest.MonkeyPatch, program: str) -> list[subprocess.Popen[str]]:
     """Have a program run instead of the child; its arguments are those of the child."""
     started: list[subprocess.Popen[str]] = []
@@ -119,14 +165,15 @@ def test_the_child_is_told_what_to_measure(
     made: Measurement, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It gets the model, the graph, the file and the engines, and is started once."""
-    program = "import json, sys; json.dump(sys.argv[1:], open(sys.argv[3], 'w'))"
+    program = "import json, sys; json.dump(sys.argv[1:], open(sys.argv[4], 'w'))"
     started = _children(monkeypatch, program)
     assert not made.ended
     made.start()
     made.start()
     _wait(made)
     made.start()
-    model, *others = json.loads((tmp_path / "a.json").read_text("utf-8"))
+    parent, model, *others = json.loads((tmp_path / "a.json").read_text("utf-8"))
+    assert int(parent) == os.getpid()
     assert json.loads(model)["pooling"] == "hash"
     assert others == [
         str(tmp_path / "model.onnx"),
@@ -149,14 +196,58 @@ def test_a_child_that_dies_is_not_tried_again(
     assert [entry["event"] for entry in logs] == ["engine_measurement_failed"]
 
 
-def test_a_kill_from_outside_says_nothing(
-    made: Measurement, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "program",
+    ["import os; os.kill(os.getpid(), 9)", "raise MemoryError", 'raise OSError("bad_alloc")'],
+)
+def test_what_has_other_causes_says_nothing(
+    made: Measurement, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
     """Short of memory, the system kills; the next process measures again."""
-    _children(monkeypatch, "import os; os.kill(os.getpid(), 9)")
+    _children(monkeypatch, program)
     made.start()
     _wait(made)
     assert recall(tmp_path / "a.json") is None
+
+
+_PARENT = """
+import json, sys
+from dataclasses import asdict
+from pathlib import Path
+from ingestd.embed.engines import child
+from ingestd.embed.model import locate
+model = json.dumps(asdict(locate("")), default=str)
+arguments = [model, "pipe", "a.json", "onnx-fp32"]
+started = child.start("ingestd.embed.engines.measuring", arguments, Path(sys.argv[1]))
+print(started.pid, flush=True)
+started.wait()
+"""
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there and has not ended, waited for or not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no proc file system")
+def test_it_ends_with_the_daemon(tmp_path: Path) -> None:
+    """Killed in the middle, the daemon leaves no child that computes on, and nothing remembered."""
+    os.mkfifo(tmp_path / "pipe")  # a model that never comes
+    command = [sys.executable, "-c", _PARENT, str(tmp_path)]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert _runs(pid)
+        parent.kill()
+    deadline = time.monotonic() + 60
+    while _runs(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert not (tmp_path / "a.json").exists()
 
 
 def test_a_stop_ends_the_child(

@@ -13,11 +13,11 @@ def start(module: str, arguments: list[str], folder: Path) -> subprocess.Popen[s
 
     Args:
         module: its full name.
-        arguments: for its command line.
+        arguments: for its command line, after our process id: it is to end when we do.
         folder: where it runs: an empty one, so that it imports nothing from where we were started.
     """
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", module, *arguments],
+        [sys.executable, "-P", "-m", module, str(os.getpid()), *arguments],
         cwd=folder,
         env=_environment(),
         stdin=subprocess.DEVNULL,

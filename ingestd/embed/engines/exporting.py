@@ -1,6 +1,7 @@
 """The child that makes an export: it writes the graph, and compares it with sentence-transformers.
 
-``python -m ingestd.embed.engines.exporting MODEL FOLDER``: the model as JSON, and where to write.
+``python -m ingestd.embed.engines.exporting PARENT MODEL FOLDER``: the process that it ends with,
+the model as JSON, and where to write.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ingestd.embed.engines.export import FORMAT, GRAPH, NOTE, digest_of
 from ingestd.embed.engines.graph import WEIGHTS
 from ingestd.embed.engines.samples import CHECK_TEXTS
 from ingestd.embed.model import ModelSpec
+from ingestd.embed.reading.limits import end_with_parent
 from ingestd.engine_options import space
 
 if TYPE_CHECKING:
@@ -79,7 +81,8 @@ def _cosines(spec: ModelSpec, graph: Path) -> tuple[float, float]:
 
 def main(arguments: list[str]) -> int:
     """Export, and write the note only when the result is right."""
-    fields, folder = json.loads(arguments[0]), Path(arguments[1])
+    end_with_parent(int(arguments[0]))
+    fields, folder = json.loads(arguments[1]), Path(arguments[2])
     spec = ModelSpec(**(fields | {"path": Path(fields["path"])}))
     note = export(spec, folder)
     if not note["worst_cosine"] >= LEAST_COSINE[space(spec.precision)]:  # NaN fails, too

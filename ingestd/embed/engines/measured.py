@@ -33,23 +33,21 @@ class Figures:
     Attributes:
         least_cosine: of its embeddings to those of ONNX Runtime in fp32.
         mean_cosine: the same.
-        batches: batches that were tried, each with its microseconds of processor time a token.
+        batches: batches that were tried, each with its microseconds of processor time a token:
+            the least of the rounds.
+        rounds: the least of the batches, round by round.
     """
 
     least_cosine: float
     mean_cosine: float
     batches: list[tuple[Batch, float]] = field(default_factory=list)
+    rounds: list[float] = field(default_factory=list)
 
     def best(self, usual: Batch, margin: float) -> Batch:
         """The fastest batch; the usual one where no other is faster by the margin."""
         batch, cost = min(self.batches, key=lambda tried: tried[1], default=(usual, 0.0))
         costs = dict(self.batches)
         return usual if usual in costs and costs[usual] < cost * margin else batch
-
-    def cost(self, batch: Batch | None) -> float:
-        """Microseconds a token with a batch that was tried, or with the fastest."""
-        costs = dict(self.batches)
-        return costs[batch] if batch in costs else min(costs.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +114,10 @@ def _figures(values: dict[str, Any]) -> Figures:
         (Batch(int(batch["texts"]), int(batch["tokens"])), float(cost))
         for batch, cost in values["batches"]
     ]
-    if not batches or min(cost for _, cost in batches) <= 0:
+    rounds = [float(cost) for cost in values["rounds"]]
+    if not batches or not rounds or min(rounds) <= 0:
         raise ValueError("nothing was measured")
-    return Figures(float(values["least_cosine"]), float(values["mean_cosine"]), batches)
+    return Figures(float(values["least_cosine"]), float(values["mean_cosine"]), batches, rounds)
 
 
 def _version(package: str) -> str:

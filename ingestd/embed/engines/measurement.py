@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ingestd.embed.engines import child
 from ingestd.embed.engines.measured import Measured, keys, recall, remember
+from ingestd.embed.engines.shortage import is_shortage
 from ingestd.memory import cgroup
 from ingestd.memory.guard import taken
 
@@ -25,7 +26,7 @@ _TIMEOUT_S = 900
 _ROOM_BYTES = 512 * 1024**2
 """What must be free for the child: it loads the model twice."""
 _BY_OTHERS = ("exit status -9", "exit status -15", "it took longer")
-"""Ends that say nothing of the engines: a kill, a machine that is too busy."""
+"""Ends that say nothing of the engines: a kill, a machine that is too busy, and no memory left."""
 
 
 class Measurement:
@@ -76,7 +77,7 @@ class Measurement:
         import structlog  # noqa: PLC0415  # slow to import, and seldom needed
 
         structlog.get_logger(__name__).warning("engine_measurement_failed", reason=failed)
-        if recall(self._file) is None and not failed.startswith(_BY_OTHERS):
+        if recall(self._file) is None and not _by_others(failed):
             with contextlib.suppress(OSError):
                 remember(self._file, Measured(failed=failed))
 
@@ -96,3 +97,8 @@ def has_room() -> bool:
     found = cgroup.allowed()
     marks = [mark for mark in (found.high, found.max) if mark is not None]
     return not marks or min(marks) - taken() >= _ROOM_BYTES
+
+
+def _by_others(failed: str) -> bool:
+    short = "MemoryError" in failed or is_shortage(RuntimeError(failed))
+    return short or failed.startswith(_BY_OTHERS)

@@ -66,10 +66,10 @@ class Opener:
             opened.batch = choice.batch
         else:
             try:
-                better = self._open()
-            except ModelMissingError as error:
+                better = self._exported(choice)
+            except Exception as error:  # noqa: BLE001  # whatever it is, the usual one goes on
                 self._plan = before
-                self._warn(before.choice.engine, error.message)
+                self._warn(before.choice.engine, str(error))
                 return opened
             opened.close()
             opened = better
