@@ -51,6 +51,16 @@ WAYS = {
     "OpenVINO bf16, two threads": Way("openvino", "bf16", threads=2),
     "ONNX Runtime int8, two threads": Way("onnx", "int8", texts=1, threads=2),
 }
+QUICK = (
+    FIRST,
+    "small batches, by length",
+    "ONNX Runtime",
+    "OpenVINO fp32",
+    "torch bf16",
+    "OpenVINO bf16",
+    "ONNX Runtime int8, single texts",
+)
+"""One for each engine and precision."""
 
 
 class Child:
@@ -213,15 +223,20 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=0, help="calls to watch the memory over")
     parser.add_argument("--only", action="append", help="a part of the names of ways; repeatable")
     parser.add_argument(
+        "--quick", action="store_true", help="few texts, two rounds, one way for each engine"
+    )
+    parser.add_argument(
         "--cache", type=Path, help="where exported models are kept; default: nowhere"
     )
     parser.add_argument("--json", type=Path, help="write the values to this file")
     given = parser.parse_args()
+    if given.quick:
+        given.texts, given.rounds = min(given.texts, 48), min(given.rounds, 2)
     about = machine.describe()
     parts = given.only or [""]
     ways = {
         name: way
-        for name, way in there(WAYS)
+        for name, way in there({name: WAYS[name] for name in (QUICK if given.quick else WAYS)})
         if name == FIRST or any(part in name for part in parts)
     }
     texts = cut(given.docs, given.texts, given.characters)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from itertools import product
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
 from ingestd.cli import doctor
-from ingestd.config import ModelSettings
+from ingestd.config import ModelSettings, load
 from ingestd.embed.engines import export, planning, require
 from ingestd.embed.engines.batches import USUAL, Batch
 from ingestd.embed.engines.choice import Here, Wish
 from ingestd.embed.engines.measured import Figures, Measured, remember
 from ingestd.embed.engines.planning import plan
 from ingestd.embed.model import configured, locate
+from ingestd.engine_options import Device, Engine, Precision, impossible
 from ingestd.errors import EngineMissingError
+from ingestd.instance import make_cutting, pipeline_version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +71,22 @@ def test_what_was_measured_is_remembered(spec: ModelSpec, tmp_path: Path) -> Non
     assert told["reason"].startswith("measured: at least 1.67 times as fast as ONNX Runtime fp32")
     assert "batches of 1 (as measured)" in planned.sentence()
     assert plan(spec, tmp_path, Wish(), 1).open
+
+
+def test_engines_share_a_pipeline(tmp_path: Path) -> None:
+    """Whatever computes the same embeddings does not make anything due again; int8 does."""
+    versions: dict[str, set[str]] = {"int8": set(), "others": set()}
+    for engine, precision, device in product(*map(get_args, (Engine, Precision, Device))):
+        if impossible(engine, precision, device):
+            continue
+        asked = {"engine": engine, "precision": precision, "device": device}
+        overrides = {f"model.{name}": value for name, value in asked.items()}
+        settings, _ = load(state_dir=tmp_path, overrides=overrides)
+        spec = configured(settings.model)
+        version = pipeline_version(make_cutting(settings, spec), spec)
+        versions["int8" if precision == "int8" else "others"].add(version)
+    assert [len(found) for found in versions.values()] == [1, 1]
+    assert versions["int8"] != versions["others"]
 
 
 def test_the_loss_of_int8_is_told(spec: ModelSpec, tmp_path: Path) -> None:
