@@ -3,7 +3,7 @@
 The same texts, cut from the Markdown files of a folder, are embedded in several ways, each in a
 process of its own. They take turns, and of each the best round counts, in chunks per second of
 processor time: others on the machine then disturb least. The share of the peak is that of what one
-core multiplies in fp32, measured in the same turns.
+core multiplies, measured in the same turns: in fp32, and in the precision of the way.
 """
 
 from __future__ import annotations
@@ -150,14 +150,16 @@ def measure(
     for _ in range(rounds):
         for name, child in children.items():
             turns[name].append(child.ask(do="round"))
-    peak = max(turn["flops"] for turn in turns.pop(PEAK))
+    peaks = turns.pop(PEAK)
+    peak = {name: max(turn[name] for turn in peaks) for name in peaks[0]}
     results: dict[str, Any] = {}
     reference = None
-    for name in ways:
+    for name, way in ways.items():
         children[name].ask(do="rows", file=str(place / "rows.npy"))
         rows = np.load(place / "rows.npy")
         reference = rows if reference is None else reference
         results[name] = _best(turns[name], len(texts)) | _cosines(rows, reference)
+        results[name]["precision"] = way.precision
     if calls:
         for name in ways:
             results[name]["mib_by_calls"] = children[name].ask(do="calls", number=calls)
@@ -184,17 +186,21 @@ def _cosines(rows: Any, reference: Any) -> dict[str, float]:
 
 def report(found: dict[str, Any], operations: float, console: Console) -> None:
     """Print the table."""
-    table = Table("way", "chunks/CPU s", "times", "% of peak", "chunks/s", "CPU s")
+    table = Table(
+        "way", "chunks/CPU s", "times", "% of fp32 peak", "% of its peak", "chunks/s", "CPU s"
+    )
     for title in ("least cosine", "mean cosine", "MiB", "growth, MiB"):
         table.add_column(title)
     first = next(iter(found["ways"].values()))
+    peaks = found["peak_flops"]
     for name, way in found["ways"].items():
         taken = way.get("mib_by_calls")
         table.add_row(
             name,
             f"{way['chunks_per_cpu_s']:.1f}",
             f"{first['cpu_s'] / way['cpu_s']:.2f}",
-            f"{100 * operations / way['cpu_s'] / found['peak_flops']:.0f}",
+            _share(operations / way["cpu_s"], peaks["fp32"]),
+            _share(operations / way["cpu_s"], peaks.get(way["precision"], 0.0)),
             f"{way['chunks_per_s']:.1f}",
             f"{way['cpu_s']:.2f}",
             f"{way['least_cosine']:.5f}",
@@ -203,6 +209,10 @@ def report(found: dict[str, Any], operations: float, console: Console) -> None:
             f"{taken[-1] - taken[0]:+.1f}" if taken else "-",
         )
     console.print(table)
+
+
+def _share(flops: float, peak: float) -> str:
+    return f"{100 * flops / peak:.0f}" if peak else "-"
 
 
 def there(ways: dict[str, Way]) -> Iterator[tuple[str, Way]]:
@@ -244,10 +254,13 @@ def main() -> int:
         cache = given.cache or Path(place) / "cache"
         found = measure(ways, texts, given.rounds, given.calls, Path(place), cache)
     operations = flops(_lengths(texts))
-    console = Console(width=160)
+    console = Console(width=180)
     console.print(machine.headline(about), highlight=False, soft_wrap=True)
     title = f"{len(texts)} texts of {sum(_lengths(texts)) // len(texts)} tokens in the mean"
-    console.print(f"{title}; one core: {found['peak_flops'] / 1e9:.0f} GFLOP/s in fp32")
+    peaks = " and ".join(
+        f"{peak / 1e9:.0f} GFLOP/s in {name}" for name, peak in found["peak_flops"].items() if peak
+    )
+    console.print(f"{title}; one core multiplies {peaks}")
     report(found, operations, console)
     if given.json:
         values = {"machine": about, "texts": len(texts), "operations": operations, **found}
