@@ -19,7 +19,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ingestd.embed.engines import export, exporting, open_embedder
-from ingestd.embed.engines.batches import SINGLE, padded, plan_batches
+from ingestd.embed.engines.batches import SINGLE
 from ingestd.embed.engines.export import ExportError, exported, folder_of, is_sound, unsupported
 from ingestd.embed.engines.onnx import OnnxEmbedder
 from ingestd.embed.engines.torch import TorchEmbedder
@@ -144,6 +144,33 @@ def test_half_precision_weights_are_widened(tmp_path: Path) -> None:
     save_file(halves, tmp_path / "model.safetensors", metadata={"format": "pt"})
     exporting.write_graph(spec, tmp_path / "model.onnx")  # without the slow child
     assert _agreement(spec, tmp_path / "model.onnx") < 1e-4
+
+
+class Watched:
+    """A session that notes the shape of each run, and whether it gives memory back."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self.runs: list[tuple[tuple[int, ...], bool]] = []
+
+    def run(self, names: list[str], feed: dict[str, Any], options: Any = None) -> Any:
+        """Run, and then note it."""
+        rows = self._session.run(names, feed, options)
+        self.runs.append((feed["input_ids"].shape, options is not None))
+        return rows
+
+
+def test_memory_is_given_back_when_all_is_done(small: ModelSpec, cache: Path) -> None:
+    """By a run of one token after the last batch has ended; not while others still run."""
+    ours = OnnxEmbedder(small, exported(small, cache), threads=2)
+    ours._session = watched = Watched(ours._session)  # noqa: SLF001  # the library's own
+    ours.embed(_TEXTS * 4)
+    ours.embed([])
+    ours.embed_query("a query")
+    ours.close()
+    giving = [at for at, (_, gives) in enumerate(watched.runs) if gives]
+    assert [watched.runs[at][0] for at in giving] == [(1, 1)]
+    assert giving == [len(watched.runs) - 2]
 
 
 def test_an_export_is_made_once(small: ModelSpec, cache: Path) -> None:
@@ -357,32 +384,3 @@ def test_a_module_in_the_working_directory_is_not_run(small: ModelSpec, tmp_path
     command = [sys.executable, "-P", "-c", program, *arguments]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def test_batches_hold_texts_of_like_length() -> None:
-    """Each text is in one batch; a batch has at most four, of at most 512 tokens once padded."""
-    lengths = [1, 256, 3, 250, 128, 2, 600, 130, 4, 5, 0]
-    batches = list(plan_batches(lengths))
-    assert sorted(at for batch in batches for at in batch) == list(range(len(lengths)))
-    assert batches[0] == [6]
-    for batch in batches[1:]:
-        assert len(batch) <= 4
-        assert len(batch) * max(lengths[at] for at in batch) <= 512
-
-
-def test_batches_of_a_power_of_two() -> None:
-    """Where few shapes must do, a rest of seven goes through as four, two and one."""
-    sizes = [len(batch) for batch in plan_batches([10] * 15, even=True)]
-    assert sizes == [4, 4, 4, 2, 1]
-    assert [len(batch) for batch in plan_batches([200] * 5, even=True)] == [2, 2, 1]
-
-
-@pytest.mark.parametrize("longest", [40, 256, 512, 8192])
-def test_few_lengths_do(longest: int) -> None:
-    """Padding gives few lengths, none too short, at most a sixth longer past 96 tokens."""
-    widths = [padded(length, longest) for length in range(1, longest + 1)]
-    assert len(set(widths)) <= 16 + 8 * max(0, longest.bit_length() - 9)
-    assert widths == sorted(widths)
-    assert max(widths) == longest
-    assert all(width >= length for length, width in enumerate(widths, 1))
-    assert all(width <= length * 7 / 6 for length, width in enumerate(widths, 1) if length > 96)
