@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
+from .engine_options import Device, Engine, Precision, impossible
 from .errors import ConfigError
 from .location import Location, locate, read_toml
 from .memory import marks, size
@@ -104,10 +105,25 @@ class ModelSettings(Part):
         default="",
         description="a folder, or a name in the local cache; default: the packaged MiniLM",
     )
-    engine: Literal["auto", "onnx", "torch"] = Field(default="auto", description="what runs it")
-    threads: int | None = Field(default=None, ge=1, description="default: one per processor")
+    engine: Engine = Field(
+        default="auto", description="what runs it; openvino: with the extra ingestd[openvino]"
+    )
+    precision: Precision = Field(
+        default="auto",
+        description="what it computes in; int8 is fast, loses a little, and embeds everything anew",
+    )
+    device: Device = Field(default="auto", description="auto: a GPU that torch can use, or the CPU")
+    threads: int | None = Field(
+        default=None, ge=1, description="default: one per processor that the process may use"
+    )
     query_prefix: str = Field(default="", description="put before each query")
     document_prefix: str = Field(default="", description="put before each chunk")
+
+    @model_validator(mode="after")
+    def _such_an_engine_exists(self) -> ModelSettings:
+        if message := impossible(self.engine, self.precision, self.device):
+            raise ValueError(message)
+        return self
 
 
 class ChunkSettings(Part):

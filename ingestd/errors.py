@@ -180,6 +180,13 @@ class UnavailableError(IngestdError):
     hint = "`ingestd doctor` shows what is there."
 
 
+class EngineMissingError(UnavailableError):
+    """The engine, precision or device that was asked for is not on this machine."""
+
+    code = "engine_missing"
+    hint = "Leave `model.engine`, `model.precision` and `model.device` at auto."
+
+
 class OtherVersionError(UnavailableError):
     """The running daemon is older or newer, and does not know what is asked of it."""
 

@@ -18,7 +18,7 @@ from .embed.chroma.layout import digests
 from .embed.chroma.opening import lock_chroma, open_store, store_url
 from .embed.compact import Compactor
 from .embed.cutting import Cutting
-from .embed.engines import open_embedder
+from .embed.engines import open_embedder, require
 from .embed.extract import EXTRACTOR_VERSION
 from .embed.ground import Ground
 from .embed.heal import Healer
@@ -112,6 +112,7 @@ async def open_instance(
         AlreadyRunningError: another process has the state directory.
         SourceMissingError: a folder that was never indexed is not there.
         ModelMissingError: there is no such model.
+        EngineMissingError: what is to run it is not on this machine.
         PortBusyError: the managed server's port is taken.
         ModelMismatchError: the collection holds vectors of another dimension.
         ForeignCollectionError: the collection was not made by ingestd.
@@ -135,6 +136,7 @@ async def open_instance(
         patient = verb == "run"
         store, server = await open_store(settings, location, mode, database, stack, patient=patient)
         spec = await asyncio.to_thread(model.configured, settings.model)
+        require(spec, settings.model)
         await asyncio.to_thread(_seed, spec)
         recorded = recorded_embedding_function(spec)
 
@@ -176,7 +178,9 @@ async def open_instance(
                 spec,
                 cache_dir=location.cache_dir,
                 engine=settings.model.engine,
+                device=settings.model.device,
                 threads=settings.model.threads,
+                long_lived=True,
             ),
             model=spec.fingerprint,
             totals=totals,

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "constraints.txt"
 TOOLS = ("pip", "uv", "hatchling", "editables")
 HEADER = """\
-# Every package that `make run` and `make test` install, pinned; Python 3.11 to 3.13 on Linux.
+# Every package that `make run`, `make test` and extras install; Python 3.11 to 3.13 on Linux.
 # Written by `make constraints`; add UPGRADE=1 to take the newest versions. Do not edit by hand.
 # torch stands without a build label: the CPU build 2.x.y+cpu satisfies it as well.
 """
@@ -45,7 +45,7 @@ def resolve(python: str, bounds: dict[str, str], work: Path) -> dict[str, str]:
     subprocess.run([*pip, "--upgrade", "pip"], check=True)
     report = work / "report.json"
     question = ["--dry-run", "--ignore-installed", "--use-feature=fast-deps"]
-    question += ["--report", str(report), f"{ROOT}[test,profile]", *TOOLS]
+    question += ["--report", str(report), f"{ROOT}[test,profile,openvino]", *TOOLS]
     subprocess.run([*pip, *question], check=True)
     return versions(json.loads(report.read_text(encoding="utf-8")))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingestd.errors import NotFoundError, PortBusyError, StateError
+from ingestd.errors import EngineMissingError, NotFoundError, PortBusyError, StateError
 
 from . import output, table
 from .checks import Check, Finding
@@ -16,7 +16,8 @@ from .version import version_of
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from ingestd.config import Settings
+    from ingestd.config import ModelSettings, Settings
+    from ingestd.embed.model import ModelSpec
     from ingestd.location import Location
 
 LEAST_CHROMA = (1, 5, 9)
@@ -43,17 +44,30 @@ def model(settings: Settings, location: Location) -> Iterator[Finding]:
     spec = models.configured(settings.model)
     digest = "" if spec.hashed else f", SHA-256 {spec.weights_sha256[:12]}…"
     yield Finding("model", "ok", f"{spec.public_name}, {spec.dimension} dimensions{digest}")
-    if spec.hashed or settings.model.engine == "torch":
-        return
-    from ingestd.embed.engines.export import folder_of, is_sound, unsupported
+    if not spec.hashed:
+        yield from _engine(spec, settings.model, location)
 
-    if reason := unsupported(spec):
-        yield Finding("engine", "warn", f"torch: {reason}")
-    elif is_sound(folder_of(spec, location.cache_dir), spec):
-        version = version_of("onnxruntime")
-        yield Finding("engine", "ok", f"ONNX Runtime {version}, exported model is whole")
+
+def _engine(spec: ModelSpec, asked: ModelSettings, location: Location) -> Iterator[Finding]:
+    """What runs the model, and why."""
+    from ingestd.embed.engines import export, planning
+    from ingestd.embed.engines.choice import Wish
+
+    try:
+        wish = Wish(asked.engine, asked.precision, asked.device)
+        plan = planning.plan(spec, location.cache_dir, wish, asked.threads)
+    except EngineMissingError as error:
+        yield Finding("engine", "fail", error.message, error.hint)
+        return
+    choice, found = plan.choice, plan.sentence()
+    if choice.engine == "torch":
+        wanting = choice.device == "cpu" and asked.engine == "auto"
+        yield Finding("engine", "warn" if wanting else "ok", found)
+    elif export.is_sound(export.folder_of(spec, location.cache_dir), spec):
+        yield Finding("engine", "ok", f"{found}; the exported model is whole")
     else:
-        yield Finding("engine", "warn", "the exported model is made at the next start, once")
+        made = "the exported model is made at the next start, once"
+        yield Finding("engine", "warn", f"{found}; {made}")
 
 
 def state_table(_settings: Settings, location: Location) -> Iterator[Finding]:

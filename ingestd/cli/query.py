@@ -92,6 +92,7 @@ def _embedding(settings: Settings, location: Location, spec: ModelSpec, question
         spec,
         cache_dir=location.cache_dir,
         engine=settings.model.engine,
+        device=settings.model.device,
         threads=settings.model.threads,
     )
     try:

@@ -8,21 +8,22 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestd.embed import model_folder
 from ingestd.embed.hub_cache import cache_root, find_snapshot
+from ingestd.engine_options import space
 from ingestd.errors import ModelMissingError
 
 if TYPE_CHECKING:
     from ingestd.config import ModelSettings
+    from ingestd.engine_options import Precision
 
 PACKAGED_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _PACKAGED_NAMES = {"", "default", "all-MiniLM-L6-v2", PACKAGED_NAME}
-_PRECISION = "fp32"
 _HASH_DIMENSION = 384
 _HASH_DIMENSIONS = range(8, 4097)
 _HASH_MAX_TOKENS = 256
@@ -43,6 +44,7 @@ class ModelSpec:
         normalize: whether the model itself scales embeddings to length 1 (the engines always do).
         query_prefix: put in front of queries.
         document_prefix: put in front of documents.
+        precision: what it is asked to compute in; of the identity, only int8 is a part.
     """
 
     name: str
@@ -55,6 +57,7 @@ class ModelSpec:
     normalize: bool
     query_prefix: str = ""
     document_prefix: str = ""
+    precision: Precision = "auto"
 
     @property
     def fingerprint(self) -> str:
@@ -67,7 +70,7 @@ class ModelSpec:
             self.normalize,
             self.query_prefix,
             self.document_prefix,
-            _PRECISION,
+            space(self.precision),
         )
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
@@ -93,11 +96,12 @@ def configured(settings: ModelSettings) -> ModelSpec:
     Raises:
         ModelMissingError: see `locate`.
     """
-    return locate(
+    spec = locate(
         settings.name,
         query_prefix=settings.query_prefix,
         document_prefix=settings.document_prefix,
     )
+    return spec if spec.hashed else replace(spec, precision=settings.precision)
 
 
 def locate(name: str, *, query_prefix: str = "", document_prefix: str = "") -> ModelSpec:

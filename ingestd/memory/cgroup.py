@@ -1,7 +1,7 @@
 """What the kernel allows this process and its neighbours, as control groups say it.
 
-Version 2: the smallest ``memory.high`` and ``memory.max`` from our own group up to the root that we
-see. Version 1: the smallest ``memory.limit_in_bytes``.
+Version 2: the smallest ``memory.high``, ``memory.max`` and ``cpu.max`` from our own group up to the
+root that we see. Version 1: the smallest ``memory.limit_in_bytes`` and quota of processor time.
 """
 
 from __future__ import annotations
@@ -37,23 +37,44 @@ def allowed(proc: Path = Path("/proc/self")) -> Allowed:
     Args:
         proc: the process's folder in the proc file system.
     """
-    try:
-        groups = _groups(proc / "cgroup")
-        mounts = list(_mounts(proc / "mountinfo"))
-    except OSError:
-        return Allowed()
     high: list[int] = []
     top: list[int] = []
-    for kind, root, point in mounts:
-        if (group := groups.get(kind)) is None:
-            continue
-        for folder in _up(point, root, group):
-            if kind == "memory":
-                top += _numbers(folder / "memory.limit_in_bytes")
-            else:
-                high += _numbers(folder / "memory.high")
-                top += _numbers(folder / "memory.max")
+    for kind, folder in _folders(proc, "memory"):
+        if kind:
+            top += _numbers(folder / "memory.limit_in_bytes")
+        else:
+            high += _numbers(folder / "memory.high")
+            top += _numbers(folder / "memory.max")
     return Allowed(min(high, default=None), min(top, default=None))
+
+
+def processors(proc: Path = Path("/proc/self")) -> float | None:
+    """How many processors' time the control groups of this process allow; None: all there is.
+
+    Args:
+        proc: the process's folder in the proc file system.
+    """
+    shares: list[float] = []
+    for kind, folder in _folders(proc, "cpu"):
+        if kind:
+            quota = _numbers(folder / "cpu.cfs_quota_us")
+            period = _numbers(folder / "cpu.cfs_period_us")
+        else:
+            quota, period = _quota(folder / "cpu.max")
+        shares += [time / within for time, within in zip(quota, period, strict=False) if within]
+    return min(shares, default=None)
+
+
+def _folders(proc: Path, controller: str) -> Iterator[tuple[str, Path]]:
+    """The folders of our groups, from our own up; with the controller's name in version 1."""
+    try:
+        groups = _groups(proc / "cgroup")
+        mounts = list(_mounts(proc / "mountinfo", controller))
+    except OSError:
+        return
+    for kind, root, point in mounts:
+        if (group := groups.get(kind)) is not None:
+            yield from ((kind, folder) for folder in _up(point, root, group))
 
 
 def _groups(file: Path) -> dict[str, str]:
@@ -66,7 +87,7 @@ def _groups(file: Path) -> dict[str, str]:
     return groups
 
 
-def _mounts(file: Path) -> Iterator[tuple[str, str, Path]]:
+def _mounts(file: Path, controller: str) -> Iterator[tuple[str, str, Path]]:
     """Where groups are to be seen: the controller, the group that is mounted, the place."""
     for line in file.read_text("utf-8", "surrogateescape").splitlines():
         head, _, tail = line.partition(" - ")
@@ -75,8 +96,8 @@ def _mounts(file: Path) -> Iterator[tuple[str, str, Path]]:
             continue
         if source[0] == "cgroup2":
             yield "", _plain(places[3]), Path(_plain(places[4]))
-        elif source[0] == "cgroup" and "memory" in source[-1].split(","):
-            yield "memory", _plain(places[3]), Path(_plain(places[4]))
+        elif source[0] == "cgroup" and controller in source[-1].split(","):
+            yield controller, _plain(places[3]), Path(_plain(places[4]))
 
 
 def _up(point: Path, root: str, group: str) -> Iterator[Path]:
@@ -96,6 +117,19 @@ def _numbers(file: Path) -> list[int]:
     except (OSError, UnicodeError):
         return []
     return [int(text)] if text.isdecimal() and int(text) < _UNLIMITED else []
+
+
+def _quota(file: Path) -> tuple[list[int], list[int]]:
+    """Time and period of version 2, in microseconds; nothing where there is no limit."""
+    try:
+        time, _, period = file.read_text("ascii").partition(" ")
+    except (OSError, UnicodeError):
+        return [], []
+    return (
+        ([int(time)], [int(period)])
+        if time.isdecimal() and period.strip().isdecimal()
+        else ([], [])
+    )
 
 
 def _plain(field: str) -> str:

@@ -26,7 +26,8 @@ ROLES = {
     "ingestd.embed.chroma.build": "compaction",
     "ingestd.embed.chroma.squeeze": "compaction",
     "ingestd.embed.chroma.examine": "examination",
-    "ingestd.embed.engines.export": "export",
+    "ingestd.embed.engines.exporting": "export",
+    "ingestd.embed.engines.measuring": "measurement",
 }
 """What the children of the daemon are for, by the module that they run."""
 OTHER = "other"

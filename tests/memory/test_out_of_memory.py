@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 CHILD = """
 import json, resource, sys
 from pathlib import Path
+from ingestd.embed.engines.batches import Batch
 from ingestd.embed.engines.export import exported
 from ingestd.embed.engines.halving import HalvingEmbedder
-from ingestd.embed.engines.onnx import Batch, OnnxEmbedder
+from ingestd.embed.engines.onnx import OnnxEmbedder
 from ingestd.embed.model import locate
 
 spec = locate("")

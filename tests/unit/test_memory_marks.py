@@ -163,3 +163,38 @@ def test_a_single_mark() -> None:
     lone = Marks(max=10)
     assert lone.judge(10, State.OK) is State.MAX
     assert lone.judge(9, State.MAX) is State.OK
+
+
+@pytest.mark.parametrize(
+    ("own", "above", "expected"),
+    [
+        ("150000 100000", "max 100000", 1.5),
+        ("max 100000", "50000 100000", 0.5),
+        ("max 100000", "max 100000", None),
+        ("nonsense", "", None),
+    ],
+)
+def test_processors_of_version_two(
+    tmp_path: Path, own: str, above: str, expected: float | None
+) -> None:
+    """The smallest share of processor time from our group up to the root counts."""
+    groups = Groups(tmp_path)
+    groups.version(True, "/a/b")
+    (groups.mount / "a" / "b").mkdir(parents=True)
+    (groups.mount / "a" / "b" / "cpu.max").write_text(f"{own}\n")
+    (groups.mount / "a" / "cpu.max").write_text(f"{above}\n")
+    assert cgroup.processors(groups.proc) == expected
+
+
+@pytest.mark.parametrize(("quota", "expected"), [(250_000, 2.5), (-1, None)])
+def test_processors_of_version_one(tmp_path: Path, quota: int, expected: float | None) -> None:
+    """Quota over period; a quota of -1 is no limit."""
+    proc, mount = tmp_path / "proc", tmp_path / "cpu"
+    proc.mkdir()
+    mount.mkdir()
+    (proc / "cgroup").write_text("4:memory:/m\n5:cpu,cpuacct:/\n")
+    (proc / "mountinfo").write_text(f"35 31 0:32 / {mount} rw - cgroup none rw,cpu,cpuacct\n")
+    (mount / "cpu.cfs_quota_us").write_text(f"{quota}\n")
+    (mount / "cpu.cfs_period_us").write_text("100000\n")
+    assert cgroup.processors(proc) == expected
+    assert cgroup.processors(tmp_path / "nowhere") is None

@@ -191,10 +191,12 @@ def test_the_fingerprint_tells_embedding_spaces_apart(folder: Path) -> None:
         {"normalize": False},
         {"query_prefix": "q"},
         {"document_prefix": "q"},
+        {"precision": "int8"},
     ]
     prints = {replace(spec, **change).fingerprint for change in changes} | {spec.fingerprint}
     assert len(prints) == len(changes) + 1
     assert replace(spec, path=Path("/moved"), name="x").fingerprint == spec.fingerprint
+    assert replace(spec, precision="bf16").fingerprint == spec.fingerprint
 
 
 def test_test_models_need_no_files() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +18,10 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from ingestd.embed.engines import export, open_embedder
-from ingestd.embed.engines.export import ExportError, exported, is_sound, unsupported
-from ingestd.embed.engines.onnx import OnnxEmbedder, plan_batches
+from ingestd.embed.engines import export, exporting, open_embedder
+from ingestd.embed.engines.batches import SINGLE
+from ingestd.embed.engines.export import ExportError, exported, folder_of, is_sound, unsupported
+from ingestd.embed.engines.onnx import OnnxEmbedder
 from ingestd.embed.engines.torch import TorchEmbedder
 from ingestd.embed.model import ModelSpec, locate
 from ingestd.errors import ModelMissingError
@@ -57,7 +61,7 @@ def _model(folder: Path, family: str = "bert", pooling: str = "mean", **changes:
     from transformers import CONFIG_MAPPING, AutoModel
 
     settings = {
-        "vocab_size": 60,
+        "vocab_size": 200,  # large enough for a table beside the graph
         "hidden_size": 32,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
@@ -126,7 +130,7 @@ def test_graphs_equal_sentence_transformers(
     """The graph of each family, pooling and activation gives sentence-transformers' numbers."""
     spec = _model(tmp_path, family, pooling, **changes)
     assert unsupported(spec) is None
-    export._write_graph(spec, tmp_path / "model.onnx")  # noqa: SLF001  # without the slow child
+    exporting.write_graph(spec, tmp_path / "model.onnx")  # without the slow child
     assert _agreement(spec, tmp_path / "model.onnx") < 1e-4
 
 
@@ -138,8 +142,35 @@ def test_half_precision_weights_are_widened(tmp_path: Path) -> None:
     weights = load_file(tmp_path / "model.safetensors")
     halves = {name: tensor.bfloat16() for name, tensor in weights.items()}
     save_file(halves, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    export._write_graph(spec, tmp_path / "model.onnx")  # noqa: SLF001  # without the slow child
+    exporting.write_graph(spec, tmp_path / "model.onnx")  # without the slow child
     assert _agreement(spec, tmp_path / "model.onnx") < 1e-4
+
+
+class Watched:
+    """A session that notes the shape of each run, and whether it gives memory back."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self.runs: list[tuple[tuple[int, ...], bool]] = []
+
+    def run(self, names: list[str], feed: dict[str, Any], options: Any = None) -> Any:
+        """Run, and then note it."""
+        rows = self._session.run(names, feed, options)
+        self.runs.append((feed["input_ids"].shape, options is not None))
+        return rows
+
+
+def test_memory_is_given_back_when_all_is_done(small: ModelSpec, cache: Path) -> None:
+    """By a run of one token after the last batch has ended; not while others still run."""
+    ours = OnnxEmbedder(small, exported(small, cache), threads=2)
+    ours._session = watched = Watched(ours._session)  # noqa: SLF001  # the library's own
+    ours.embed(_TEXTS * 4)
+    ours.embed([])
+    ours.embed_query("a query")
+    ours.close()
+    giving = [at for at, (_, gives) in enumerate(watched.runs) if gives]
+    assert [watched.runs[at][0] for at in giving] == [(1, 1)]
+    assert giving == [len(watched.runs) - 2]
 
 
 def test_an_export_is_made_once(small: ModelSpec, cache: Path) -> None:
@@ -151,6 +182,7 @@ def test_an_export_is_made_once(small: ModelSpec, cache: Path) -> None:
         "export.json",
         "lock",
         "model.onnx",
+        "weights.bin",
     ]
     before = graph.stat()
     with capture_logs() as logs:
@@ -167,19 +199,30 @@ def test_a_sound_export_is_used_from_a_read_only_cache(
     assert exported(small, cache).exists()
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "weights.bin"])
+def test_damage_is_noticed(small: ModelSpec, own_cache: Path, name: str) -> None:
+    """A flipped bit in the graph or in its weights is noticed by the digest."""
+    folder = folder_of(small, own_cache)
+    assert is_sound(folder, small)
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / name).write_bytes(data)
+    assert not is_sound(folder, small)
+
+
 @pytest.mark.slow
 def test_a_damaged_export_is_made_again(small: ModelSpec, own_cache: Path) -> None:
-    """A flipped bit in the file is noticed by its digest, and the file is replaced."""
+    """It is replaced; what killed processes and earlier versions left goes with it."""
     graph = exported(small, own_cache)
-    data = bytearray(graph.read_bytes())
-    data[len(data) // 2] ^= 1
-    graph.write_bytes(data)
-    assert not is_sound(graph.parent, small)
+    graph.write_bytes(b"")
     (graph.parent / "new-left").mkdir()
+    older = graph.parent.with_name(graph.parent.name.replace("-v2", "-v1"))
+    older.mkdir()
     with capture_logs() as logs:
         exported(small, own_cache)
     assert is_sound(graph.parent, small)
     assert not (graph.parent / "new-left").exists()
+    assert not older.exists()
     assert [entry["event"] for entry in logs] == ["model_export", "model_exported"]
 
 
@@ -207,6 +250,52 @@ def test_two_at_once_make_one(small: ModelSpec, tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
     assert [entry["event"] for entry in logs] == ["model_export", "model_exported"]
+
+
+_EXPORT = (
+    "import sys\n"
+    "from pathlib import Path\n"
+    "from ingestd.embed.engines.export import exported\n"
+    "from ingestd.embed.model import locate\n"
+    "exported(locate(sys.argv[1]), Path(sys.argv[2]))\n"
+)
+
+
+@pytest.mark.slow
+def test_a_kill_in_the_middle_leaves_nothing_broken(small: ModelSpec, tmp_path: Path) -> None:
+    """Killed while the child works, the export is made whole by the next process, at once."""
+    command = [sys.executable, "-c", _EXPORT, str(small.path), str(tmp_path)]
+    first = subprocess.Popen(command, cwd=Path(__file__).parents[2])
+    folder = folder_of(small, tmp_path)
+    deadline = time.monotonic() + 240
+    while not list(folder.glob("new-*/model.onnx")):
+        assert first.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    assert not is_sound(folder, small)
+    assert exported(small, tmp_path) == folder / "model.onnx"
+    assert is_sound(folder, small)
+    assert not list(folder.glob("new-*"))
+
+
+def test_int8_is_an_export_of_its_own(small: ModelSpec, tmp_path: Path) -> None:
+    """Products in 8 bits lose little; a text alone gives what it gives among others."""
+    int8 = replace(small, precision="int8")
+    assert folder_of(int8, tmp_path) != folder_of(small, tmp_path)
+    assert folder_of(replace(small, precision="bf16"), tmp_path) == folder_of(small, tmp_path)
+    exporting.write_graph(int8, tmp_path / "model.onnx")
+    ours = OnnxEmbedder(int8, tmp_path / "model.onnx", batch=SINGLE)
+    rows = ours.embed(_TEXTS)
+    alone = np.concatenate([ours.embed([text]) for text in _TEXTS])
+    ours.close()
+    assert np.array_equal(rows, alone)
+    exporting.write_graph(small, tmp_path / "model.onnx")
+    exact = OnnxEmbedder(small, tmp_path / "model.onnx")
+    cosines = (rows * exact.embed(_TEXTS)).sum(axis=1)
+    exact.close()
+    assert 0.98 < cosines.min() < 0.9999999
 
 
 @pytest.mark.parametrize(
@@ -295,14 +384,3 @@ def test_a_module_in_the_working_directory_is_not_run(small: ModelSpec, tmp_path
     command = [sys.executable, "-P", "-c", program, *arguments]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def test_batches_hold_texts_of_like_length() -> None:
-    """Each text is in one batch; a batch has at most four, of at most 512 tokens once padded."""
-    lengths = [1, 256, 3, 250, 128, 2, 600, 130, 4, 5, 0]
-    batches = list(plan_batches(lengths))
-    assert sorted(at for batch in batches for at in batch) == list(range(len(lengths)))
-    assert batches[0] == [6]
-    for batch in batches[1:]:
-        assert len(batch) <= 4
-        assert len(batch) * max(lengths[at] for at in batch) <= 512

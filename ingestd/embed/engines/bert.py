@@ -30,7 +30,9 @@ _FLOAT32 = 1
 _PADDED = -1e4  # added to the score of padding: its share of the softmax is zero in fp32
 
 
-def bert_graph(config: dict[str, Any], weights: Weights, pooling: str) -> Graph:
+def bert_graph(
+    config: dict[str, Any], weights: Weights, pooling: str, *, int8: bool = False
+) -> Graph:
     """Build the graph from ``input_ids`` and ``attention_mask`` to ``embedding``.
 
     The inputs have the shape (batch, tokens), int64; the output (batch, width), float32, not yet
@@ -40,11 +42,12 @@ def bert_graph(config: dict[str, Any], weights: Weights, pooling: str) -> Graph:
         config: the transformer's ``config.json``.
         weights: by their names in the stored model.
         pooling: one of `POOLING`.
+        int8: whether the products with weights are computed in 8 bits.
 
     Raises:
         KeyError: a weight is missing.
     """
-    bert = _Bert(config, weights)
+    bert = _Bert(config, weights, int8=int8)
     graph = bert.graph
     ids = graph.input("input_ids", "int64", ["batch", "tokens"])
     mask = graph.input("attention_mask", "int64", ["batch", "tokens"])
@@ -63,8 +66,9 @@ def bert_graph(config: dict[str, Any], weights: Weights, pooling: str) -> Graph:
 class _Bert:
     """Adds parts of the model to a graph. Unless it says so, a value is (batch, tokens, width)."""
 
-    def __init__(self, config: dict[str, Any], weights: Weights) -> None:
+    def __init__(self, config: dict[str, Any], weights: Weights, *, int8: bool) -> None:
         self.graph = Graph("bert")
+        self._int8 = int8
         self.config = config
         self.heads: int = config["num_attention_heads"]
         self.head_width: int = config["hidden_size"] // self.heads
@@ -116,9 +120,14 @@ class _Bert:
         return self.graph.add("Transpose", split, perm=order)
 
     def _linear(self, name: str, states: str) -> str:
-        weight = self.graph.constant(self.weights[f"{name}.weight"].T)
+        weight = self.weights[f"{name}.weight"].T
         bias = self.graph.constant(self.weights[f"{name}.bias"])
-        return self.graph.add("Add", self.graph.add("MatMul", states, weight), bias)
+        product = (
+            _product_int8(self.graph, states, weight)
+            if self._int8
+            else self.graph.add("MatMul", states, self.graph.constant(weight))
+        )
+        return self.graph.add("Add", product, bias)
 
     def _norm(self, name: str, states: str) -> str:
         scale = self.graph.constant(self.weights[f"{name}.weight"])
@@ -130,6 +139,19 @@ class _Bert:
         if self.config["model_type"] == "bert":
             return 0
         return int(self.config["pad_token_id"]) + 1
+
+
+def _product_int8(graph: Graph, states: str, weight: Array) -> str:
+    """Multiply with weights in 8 bits: one scale for each column, and one for all states at once.
+
+    ONNX Runtime knows this pattern and computes it in one step.
+    """
+    scales = np.maximum(np.abs(weight).max(axis=0), 1e-12).astype(np.float32) / np.float32(127)
+    rounded = graph.constant(np.rint(weight / scales).astype(np.int8))
+    states, scale, zero = graph.add_many("DynamicQuantizeLinear", states, outputs=3)
+    product = graph.add("MatMulInteger", states, rounded, zero)
+    product = graph.add("Cast", product, to=_FLOAT32)
+    return graph.add("Mul", product, graph.add("Mul", scale, graph.constant(scales)))
 
 
 def _pool(graph: Graph, states: str, mask: str, pooling: str) -> None:

@@ -1,7 +1,8 @@
 """Writing ONNX files without further packages.
 
 An ONNX file is a protocol buffer; a graph of a few operators needs only the handful of message
-fields below. Their numbers are those of ``onnx.proto`` (ONNX, IR version 9).
+fields below. Their numbers are those of ``onnx.proto`` (ONNX, IR version 9). Weights lie in a file
+beside it, which the engines map into memory: what they do not touch takes none.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-Attribute = int | float | str | list[int]
+    Constant = NDArray[np.float32] | NDArray[np.int64] | NDArray[np.int8]
 
-MAX_BYTES = 2**31 - 2**20
-"""Protocol buffers end at 2 GiB."""
+WEIGHTS = "weights.bin"
+Attribute = int | float | str | list[int]
 
 _IR_VERSION = 9
 _OPSET = 20
-_TYPES = {"float32": 1, "int64": 7}
+_TYPES = {"float32": 1, "int8": 3, "int64": 7}
+_BESIDE_BYTES = 16 * 1024
+"""From this size on a constant is a weight; what is smaller, engines want to see in the graph."""
+_PAGE = 4096
 _VARINT, _LENGTH, _FIXED32 = 0, 2, 5
 _INT, _FLOAT, _STRING, _INTS = 2, 1, 3, 7  # kinds of attribute
 
@@ -39,15 +43,27 @@ class Graph:
     def __init__(self, name: str) -> None:
         self._name = name
         self._parts: list[bytes] = []
+        self._weights: list[tuple[int, Constant]] = []
+        self._end = 0
         self._made = 0
 
-    def constant(self, array: NDArray[np.float32] | NDArray[np.int64]) -> str:
-        """Add a constant; weights are such."""
+    def constant(self, array: Constant) -> str:
+        """Add a constant; weights are such. It must not be changed until the graph is written."""
         name = self._next("c")
         dims = b"".join(_integer(1, size) for size in array.shape)
-        kind = _integer(2, _TYPES[array.dtype.name])
-        raw = np.ascontiguousarray(array).tobytes()
-        self._parts.append(_message(5, dims + kind + _text(8, name) + _message(9, raw)))
+        tensor = dims + _integer(2, _TYPES[array.dtype.name]) + _text(8, name)
+        if array.nbytes < _BESIDE_BYTES:
+            tensor += _message(9, np.ascontiguousarray(array).tobytes())
+        else:
+            start = -(-self._end // _PAGE) * _PAGE  # pages are what can be mapped
+            self._weights.append((start, array))
+            self._end = start + array.nbytes
+            place = {"location": WEIGHTS, "offset": str(start), "length": str(array.nbytes)}
+            tensor += b"".join(
+                _message(13, _text(1, key) + _text(2, value)) for key, value in place.items()
+            )
+            tensor += _integer(14, 1)  # the data are not here
+        self._parts.append(_message(5, tensor))
         return name
 
     def numbers(self, *values: int) -> str:
@@ -71,10 +87,14 @@ class Graph:
             The name of the output.
         """
         output = result or self._next("v")
-        node = b"".join(_text(1, name) for name in inputs) + _text(2, output) + _text(4, operator)
-        node += b"".join(_attribute(name, value) for name, value in attributes.items())
-        self._parts.append(_message(1, node))
+        self._node(operator, inputs, [output], attributes)
         return output
+
+    def add_many(self, operator: str, *inputs: str, outputs: int) -> list[str]:
+        """Add a node with several outputs; returns their names."""
+        names = [self._next("v") for _ in range(outputs)]
+        self._node(operator, inputs, names, {})
+        return names
 
     def input(self, name: str, kind: str, shape: Sequence[str | int]) -> str:
         """Declare an input; a dimension with a name is free."""
@@ -86,19 +106,29 @@ class Graph:
         self._parts.append(_value(12, name, kind, shape))
 
     def write(self, path: Path) -> None:
-        """Write the file.
-
-        Raises:
-            ValueError: the graph with its weights is too large for the format.
-        """
+        """Write the file, and its weights as `WEIGHTS` beside it."""
         size = sum(map(len, self._parts))
-        if size > MAX_BYTES:
-            raise ValueError(f"{size / 1e9:.1f} GB of weights do not fit into one ONNX file")
         name = _text(2, self._name)
+        with path.with_name(WEIGHTS).open("wb") as file:
+            for start, array in self._weights:
+                file.seek(start)
+                file.write(np.ascontiguousarray(array).data)
         with path.open("wb") as file:
             file.write(_integer(1, _IR_VERSION) + _message(8, _text(1, "") + _integer(2, _OPSET)))
             file.write(_tag(7, _LENGTH) + _varint(size + len(name)) + name)
             file.writelines(self._parts)
+
+    def _node(
+        self,
+        operator: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        attributes: Mapping[str, Attribute],
+    ) -> None:
+        node = b"".join(_text(1, name) for name in inputs)
+        node += b"".join(_text(2, name) for name in outputs) + _text(4, operator)
+        node += b"".join(_attribute(name, value) for name, value in attributes.items())
+        self._parts.append(_message(1, node))
 
     def _next(self, letter: str) -> str:
         self._made += 1
