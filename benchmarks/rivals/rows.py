@@ -8,11 +8,15 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.rivals.model import encoder
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
 PAGE = 500
+FIRST = 5
+"""Answers to a question that are looked at."""
 DECIMALS = 5
 """Vectors are compared to this many decimals."""
 
@@ -30,7 +34,7 @@ def row(path: str, text: str, vector: Iterable[float], rest: Mapping[str, Any]) 
     return {"path": path, "text": text, "rest": digest}
 
 
-def write(rows: Iterable[dict[str, str]]) -> None:
+def write(rows: Iterable[Mapping[str, Any]]) -> None:
     """Print rows, one a line."""
     for each in rows:
         sys.stdout.write(json.dumps(each) + "\n")
@@ -73,3 +77,25 @@ def of_chroma(
             dropped = {path_key, *volatile}
             rest = {key: value for key, value in metadata.items() if key not in dropped}
             yield row(path, text, vector if vectors else (), rest)
+
+
+def questions() -> list[str]:
+    """The questions that standard input holds, as a list in JSON."""
+    found: list[str] = json.load(sys.stdin)
+    return found
+
+
+def answers_of_chroma(
+    directory: Path, name: str, root: Path, *, path_key: str
+) -> Iterator[dict[str, Any]]:
+    """The files of the chunks nearest to each question, best first, in a Chroma directory."""
+    import chromadb  # noqa: PLC0415 - one of the rivals comes without it
+
+    asked = questions()
+    client = chromadb.PersistentClient(str(directory))
+    collection = client.get_collection(name, embedding_function=None)
+    vectors: Any = encoder().encode(asked)
+    found: Any = collection.query(query_embeddings=vectors, n_results=FIRST, include=["metadatas"])
+    for question, metadatas in zip(asked, found["metadatas"], strict=True):
+        paths = [relative(str(metadata[path_key]), root) for metadata in metadatas]
+        yield {"question": question, "paths": paths}
