@@ -80,8 +80,12 @@ def main() -> None:
     PARTS.mkdir(exist_ok=True)
     for language in LOCALES:
         file = PARTS / f"{language}.json"
-        text = json.dumps(compiled(language), ensure_ascii=False, indent=0)
-        file.write_text(text + "\n", encoding="utf-8")
+        lines = [
+            f" {json.dumps(kind)}: {json.dumps(values, ensure_ascii=False)}"
+            for kind, values in compiled(language).items()
+        ]
+        text = ",\n".join(lines)  # a line a kind
+        file.write_text(f"{{\n{text}\n}}\n", encoding="utf-8")
         print(f"{file}: {file.stat().st_size:,} bytes")
 
 

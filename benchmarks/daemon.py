@@ -24,10 +24,8 @@ START_S = 180.0
 QUIET_S = 900.0
 STOP_S = 30.0
 GLANCE_S = 0.02
-OPEN = """
-SELECT (SELECT count(*) FROM documents WHERE status NOT IN ('indexed', 'skipped', 'dead'))
-     + (SELECT count(*) FROM chunks WHERE status != 'live')
-"""
+WAITING = "SELECT count(*) FROM documents WHERE status NOT IN ('indexed', 'skipped', 'dead')"
+UNFINISHED = "SELECT count(*) FROM chunks WHERE status != 'live'"
 
 
 class Daemon:
@@ -37,9 +35,14 @@ class Daemon:
         folder: what it watches.
         state: its state directory.
         model: name of the model; empty for the default one.
+        more: further variables of its environment.
     """
 
-    def __init__(self, folder: Path, state: Path, *, model: str) -> None:
+    def __init__(
+        self, folder: Path, state: Path, *, model: str, more: Mapping[str, str] | None = None
+    ) -> None:
+        self.port = _free_port()
+        self._more = more or {}
         self._folder = folder
         self._state = state
         self._model = model
@@ -50,8 +53,8 @@ class Daemon:
     def __enter__(self) -> Self:
         """Start, and wait until it watches."""
         command = [sys.executable, "-m", "ingestd", "run", str(self._folder)]
-        command += ["--port", str(_free_port()), "--state-dir", str(self._state)]
-        env = {**environment(), "INGESTD_MODEL__NAME": self._model}
+        command += ["--port", str(self.port), "--state-dir", str(self._state)]
+        env = {**environment(), "INGESTD_MODEL__NAME": self._model, **self._more}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, env=env, stderr=log, stdin=subprocess.DEVNULL)
         self._until(lambda: any(line["event"] == "ready" for line in self._news()), START_S)
@@ -92,13 +95,20 @@ class Daemon:
         Raises:
             TimeoutError: it did not come to rest.
         """
-        digests = {
-            path.encode(): None if data is None else hashlib.sha256(data).digest()
-            for path, data in expected.items()
-        }
+        digests = _digests(expected)
         started = time.monotonic()
         self._until(lambda: self._rests(digests), QUIET_S)
         return time.monotonic() - started
+
+    def rests(self, expected: Mapping[str, bytes | None]) -> bool:
+        """Whether nothing is left to do, and these files are indexed as they are."""
+        return self._rests(_digests(expected))
+
+    def waiting(self) -> int:
+        """Documents that are known and not dealt with yet."""
+        with closing(_readable(self._state / "state.db")) as table:
+            (left,) = table.execute(WAITING).fetchone()
+        return int(left)
 
     def chunks(self, paths: Iterable[str]) -> dict[str, set[bytes]]:
         """Digests of the chunks of these files, as indexed."""
@@ -123,8 +133,8 @@ class Daemon:
 
     def _rests(self, digests: Mapping[bytes, bytes | None]) -> bool:
         with closing(_readable(self._state / "state.db")) as table:
-            (left,) = table.execute(OPEN).fetchone()
-            return left == 0 and all(
+            left = [table.execute(count).fetchone() for count in (WAITING, UNFINISHED)]
+            return left == [(0,), (0,)] and all(
                 table.execute("SELECT digest FROM documents WHERE path = ?", (path,)).fetchone()
                 == (None if digest is None else (digest,))
                 for path, digest in digests.items()
@@ -141,6 +151,13 @@ class Daemon:
 
     def _last_words(self) -> str:
         return self._log.read_text(encoding="utf-8")[-2000:]
+
+
+def _digests(expected: Mapping[str, bytes | None]) -> dict[bytes, bytes | None]:
+    return {
+        path.encode(): None if data is None else hashlib.sha256(data).digest()
+        for path, data in expected.items()
+    }
 
 
 def _readable(database: Path) -> sqlite3.Connection:

@@ -183,7 +183,7 @@ def with_model(system: System, model: Path | None) -> dict[str, str]:
     """The environment in which a system embeds with a real model; None: with the stub."""
     settings = {f"INGESTD_{_variable(key)}": value for key, value in system.settings}
     real = {} if model is None else {MODEL: str(model), "INGESTD_MODEL__NAME": str(model)}
-    return {**environment(), **real, **settings}
+    return {**environment(), COUNTER: os.devnull, **real, **settings}
 
 
 def _variable(key: str) -> str:

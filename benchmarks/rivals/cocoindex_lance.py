@@ -35,6 +35,8 @@ TABLE = "documents"
 SIZE, OVERLAP = 500, 200
 DATABASE = coco.ContextKey[lancedb.LanceAsyncConnection]("database")
 EMBEDDER = coco.ContextKey[SentenceTransformerEmbedder]("embedder")
+MOST = 10_000
+"""Chunks of a file."""
 LANCE_FOLDER = "BENCHMARK_LANCE"
 
 
@@ -169,9 +171,9 @@ def wait(arguments: Arguments) -> None:
 
     def texts(path: str) -> list[str]:
         table.checkout_latest()
-        file = str(arguments.docs / path).replace("'", "''")
-        found = table.search().where(f"path = '{file}'").limit(10_000).to_list()
-        return [each["text"] for each in found]
+        names = [str(name).replace("'", "''") for name in (path, arguments.docs / path)]
+        found = table.search().where(f"path IN ('{names[0]}', '{names[1]}')").limit(MOST)
+        return [each["text"] for each in found.to_list()]
 
     seen.answer(texts)
 
