@@ -41,7 +41,7 @@ FULL = {
     "compared": 10_000,
 }
 QUICK = {
-    "sizes": "3,8",
+    "sizes": "5",
     "rounds": 1,
     "saves": 15,
     "waiting": "1000",
@@ -221,7 +221,7 @@ def _arguments() -> argparse.Namespace:
     add("--rivals", default=",".join(RIVALS), help=f"comma-separated; default: {','.join(RIVALS)}")
     add("--ours", action="append", help="compare also ours with such settings: model.engine=torch")
     add("--only", help="series, comma-separated; the beginning of a name is enough")
-    add("--quick", action="store_true", help="few documents, one round: some minutes")
+    add("--quick", action="store_true", help="few documents, one round, no charts: some minutes")
     add("--sizes", help=f"numbers of documents; default: {FULL['sizes']}")
     add("--rounds", type=int, help=f"of each comparison; default: {FULL['rounds']}")
     add("--saves", type=int, help=f"that are waited for; default: {FULL['saves']}")
