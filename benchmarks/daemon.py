@@ -106,9 +106,11 @@ class Daemon:
 
     def waiting(self) -> int:
         """Documents that are known and not dealt with yet."""
-        with closing(_readable(self._state / "state.db")) as table:
-            (left,) = table.execute(WAITING).fetchone()
-        return int(left)
+        return self._count(WAITING)
+
+    def known(self) -> int:
+        """Documents that it knows of."""
+        return self._count("SELECT count(*) FROM documents")
 
     def chunks(self, paths: Iterable[str]) -> dict[str, set[bytes]]:
         """Digests of the chunks of these files, as indexed."""
@@ -130,6 +132,11 @@ class Daemon:
         """
         with closing(_readable(self._state / "vectors.db")) as cache:
             return {digest for (digest,) in cache.execute("SELECT digest FROM vectors_1")}
+
+    def _count(self, question: str) -> int:
+        with closing(_readable(self._state / "state.db")) as table:
+            (count,) = table.execute(question).fetchone()
+        return int(count)
 
     def _rests(self, digests: Mapping[bytes, bytes | None]) -> bool:
         with closing(_readable(self._state / "state.db")) as table:

@@ -25,6 +25,7 @@ HASH = "hash"
 OWN = 20
 MOST_SAVES = 40
 ARRIVE_S = 300.0
+GLANCE_S = 0.05
 BLOCKS = 4
 """Of a waiting document of median length: two or three chunks."""
 
@@ -49,7 +50,7 @@ def _with_waiting(bounds: Bounds, count: int) -> Row:
         idle = [saver.save() for _ in range(FIRST)]
         started = time.monotonic()
         arriving.rename(docs / "arriving")
-        _until_most_wait(daemon, count)
+        _until_most_are_known(daemon, count)
         at_first = daemon.waiting()
         waits: list[float] = []
         while len(waits) < MOST_SAVES and (daemon.waiting() or not waits):
@@ -73,11 +74,10 @@ def _prober_of(daemon: Daemon, docs: Path, place: Path) -> Prober:
     return Prober(systems.SYSTEMS[0], docs, place / "state", str(daemon.port))
 
 
-def _until_most_wait(daemon: Daemon, count: int) -> None:
-    """Wait until the daemon knows of half of them, or has stopped finding more."""
-    end, most = time.monotonic() + ARRIVE_S, 0
-    while (waiting := daemon.waiting()) < count // 2:
-        if waiting < most or time.monotonic() > end:
-            return
-        most = waiting
-        time.sleep(0.05)
+def _until_most_are_known(daemon: Daemon, count: int) -> None:
+    """Wait until the daemon has heard of half of them; most of those wait, then."""
+    end = time.monotonic() + ARRIVE_S
+    while daemon.known() < OWN + count // 2:
+        if time.monotonic() > end:
+            raise TimeoutError(f"{daemon.known()} of {count} documents known in {ARRIVE_S:.0f} s")
+        time.sleep(GLANCE_S)
