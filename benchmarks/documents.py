@@ -62,7 +62,7 @@ class Corpus:
 
     seed: int = 0
     languages: Sequence[str] = LANGUAGES
-    blocks: int = MEDIAN_BLOCKS
+    blocks: float = MEDIAN_BLOCKS
 
     def documents(self, count: int) -> Iterator[Document]:
         """The first so many documents, one at a time."""
@@ -82,7 +82,7 @@ class Corpus:
 
 
 @functools.cache
-def lengths(median: int) -> list[int]:
+def lengths(median: float) -> list[int]:
     """Blocks of a document at each quantile."""
     normal = NormalDist()
     return [
