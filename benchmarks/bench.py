@@ -57,7 +57,8 @@ MEASURES = {
 }
 """The module of each series, in their order."""
 HASH = backfill.HASH
-RIVALS = ("naive", "langchain", "cocoindex")
+RIVALS = (systems.OPENVINO, "naive", "langchain", "cocoindex")
+"""The first is ours, with that extra."""
 LEFT_OUT = ("langchain incremental",)
 """Where every file is looked at anyway, ``cleanup="full"`` is the way that ends right."""
 
@@ -81,8 +82,9 @@ def choose(rivals: Sequence[str], ours: Sequence[str]) -> tuple[list[systems.Sys
         for rival in rivals
         if rival not in there
     ]
-    first, *others = systems.choose(there)
-    own = [systems.configured(_settings(text)) for text in ours]
+    first, *others = systems.choose([name for name in there if name != systems.OPENVINO])
+    own = [systems.WITH_OPENVINO] if systems.OPENVINO in there else []
+    own += [systems.configured(_settings(text)) for text in ours]
     return [first, *own, *(each for each in others if each.name not in LEFT_OUT)], missing
 
 
@@ -111,7 +113,7 @@ def prepare(bounds: Bounds) -> None:
     docs.mkdir()
     (docs / "a.md").write_text("# A page\n\nA sentence.\n", encoding="utf-8")
     for number, system in enumerate(bounds.systems):
-        if system.rival == systems.OURS:
+        if system.is_ours:
             tell(f"{system.name} prepares its model")
             run = systems.index(
                 system, docs, bounds.work / f"prepared-{number}", model=bounds.model
@@ -153,15 +155,16 @@ def report(
         console.print(f"ingestd does not hold: {line}", style="red")
     json_file = given.json or RESULTS / "bench.json"
     json_file.parent.mkdir(parents=True, exist_ok=True)
+    drawn = comparison.charts(rows, given.charts or json_file.parent)
     values = {
         "machine": about,
         "quick": given.quick,
+        "charts": [file.name for file in drawn],
         "left_out": missing,
         "not_held": lost,
         "rows": [row.as_json() for row in rows],
     }
     json_file.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    drawn = comparison.charts(rows, given.charts or json_file.parent)
     for file in [json_file, *drawn]:
         console.print(f"written: {file}", highlight=False, soft_wrap=True)
     return 1 if lost and not given.quick else 0

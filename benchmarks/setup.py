@@ -2,7 +2,8 @@
 
 Each rival lives in its own folder under ``benchmarks/.venvs``, with the versions that
 ``benchmarks/requirements.txt`` pins. torch, sentence-transformers and the model are not installed
-again: what an environment lacks it takes from ours, so that all embed with the same.
+again: what an environment lacks it takes from ours, so that all embed with the same. ``openvino``
+is no rival: it is ingestd with that extra, beside the environment that goes without.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ PACKAGES = {
         "numpy",
     ),
     "cocoindex": ("cocoindex", "lancedb", "numpy"),
+    "openvino": ("openvino",),
 }
 TOOLS = {"faker": ("faker",)}
 """What only `benchmarks.compile_parts` needs."""
@@ -65,6 +67,8 @@ def lend(rival: str) -> None:
     paths = {"base": str(VENVS / rival), "platbase": str(VENVS / rival)}
     theirs = Path(sysconfig.get_path("purelib", vars=paths))
     own = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
+    # The path of one environment's packages brings no .pth files of theirs to another.
+    own |= dict.fromkeys([str(HERE.parent), str(HERE.parent / "state")])
     (theirs / LENT).write_text("\n".join(own) + "\n", encoding="utf-8")
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT_S = 600
 OURS = "ingestd"
+OWN_MODULE = "benchmarks.rivals.ours"
+OPENVINO = "openvino"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,11 @@ class System:
     module: str
     variant: str = ""
     settings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is ingestd, in whatever configuration or environment."""
+        return self.module == OWN_MODULE
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ class Run:
 
 
 SYSTEMS = (
-    System(OURS, OURS, "benchmarks.rivals.ours"),
+    System(OURS, OURS, OWN_MODULE),
     System("langchain full", "langchain", "benchmarks.rivals.langchain_index", "full"),
     System(
         "langchain incremental", "langchain", "benchmarks.rivals.langchain_index", "incremental"
@@ -76,6 +83,9 @@ SYSTEMS = (
     System("cocoindex", "cocoindex", "benchmarks.rivals.cocoindex_lance"),
     System("naive loop", "naive", "benchmarks.rivals.naive"),
 )
+
+WITH_OPENVINO = System(f"{OURS}[{OPENVINO}]", OPENVINO, OWN_MODULE)
+"""Ours with the extra installed, in an environment of its own: the other one goes without."""
 
 
 def configured(settings: Sequence[tuple[str, str]]) -> System:
@@ -154,6 +164,29 @@ def answers(
     given = json.dumps(list(questions))
     done = _adapter(system, "search", docs, state, {}, model=model, given=given)
     return {line["question"]: line["paths"] for line in _lines(done)}
+
+
+def fidelity(system: System, docs: Path, state: Path, model: Path) -> dict[str, Any]:
+    """How near the stored vectors are to those of sentence-transformers in fp32.
+
+    Returns:
+        What `benchmarks.rivals.reference` prints.
+
+    Raises:
+        RuntimeError: the store cannot be read.
+    """
+    given = _adapter(system, "vectors", docs, state, {}, model=model)
+    _lines(given)
+    ours = SYSTEMS[0]
+    done = metered.run(
+        [str(interpreter(ours.rival)), "-m", "benchmarks.rivals.reference"],
+        env=with_model(ours, model),
+        cwd=ROOT,
+        limit_s=LIMIT_S,
+        given="".join(f"{line}\n" for line in given.output.splitlines() if line.startswith("{")),
+    )
+    (found,) = _lines(done)
+    return found
 
 
 def command(system: System, action: str, docs: Path, state: Path, variant: str = "") -> list[str]:

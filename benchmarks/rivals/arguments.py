@@ -31,9 +31,9 @@ def act(actions: Mapping[str, Callable[[Arguments], None]]) -> None:
 
     Args:
         actions: ``index`` brings the store in line with the folder, ``rows`` prints the store,
-            ``search`` answers questions from standard input, ``watch`` follows the folder, and
-            ``seen`` waits for texts that standard input names. An adapter has those that its
-            system can do.
+            ``search`` answers questions from standard input, ``vectors`` prints some texts with
+            their vectors, ``watch`` follows the folder, and ``seen`` waits for texts that standard
+            input names. An adapter has those that its system can do.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("action", choices=sorted(actions))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray  # noqa: TC002 - the same
 
 from benchmarks.rivals import model, seen
 from benchmarks.rivals.arguments import Arguments, act
-from benchmarks.rivals.rows import FIRST, questions, relative, row, write
+from benchmarks.rivals.rows import FIRST, questions, relative, row, sampled, write
 from benchmarks.rivals.stub import DIMENSION, Stub
 
 if TYPE_CHECKING:
@@ -137,14 +137,19 @@ def _update(arguments: Arguments, *, live: bool) -> None:
     app.update_blocking(live=live)
 
 
-def stored(arguments: Arguments) -> Iterator[dict[str, str]]:
-    """The rows of the table."""
+def stored(arguments: Arguments) -> Iterator[dict[str, Any]]:
+    """The table."""
     database = lance.connect(str(arguments.state / "lance"))
     try:
         table = database.open_table(TABLE)
     except ValueError:  # there is none
         return
-    for each in table.to_arrow().to_pylist():
+    yield from table.to_arrow().to_pylist()
+
+
+def as_rows(arguments: Arguments) -> Iterator[dict[str, str]]:
+    """The rows of the table."""
+    for each in stored(arguments):
         rest = {"start": each["start"], "end": each["end"]}
         path = relative(each["path"], arguments.docs)
         yield row(path, each["text"], each["embedding"], rest)
@@ -152,7 +157,12 @@ def stored(arguments: Arguments) -> Iterator[dict[str, str]]:
 
 def rows(arguments: Arguments) -> None:
     """Print the store."""
-    write(stored(arguments))
+    write(as_rows(arguments))
+
+
+def vectors(arguments: Arguments) -> None:
+    """Print a sample of texts with their vectors."""
+    write(sampled((each["text"], each["embedding"]) for each in stored(arguments)))
 
 
 def search(arguments: Arguments) -> None:
@@ -179,4 +189,5 @@ def wait(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    act({"index": index, "rows": rows, "search": search, "watch": watch, "seen": wait})
+    actions = {"index": index, "rows": rows, "search": search, "vectors": vectors}
+    act({**actions, "watch": watch, "seen": wait})

@@ -14,7 +14,7 @@ from langchain_text_splitters import RecursiveCharacterTextSplitter
 
 from benchmarks.rivals.arguments import Arguments, act
 from benchmarks.rivals.model import encoder
-from benchmarks.rivals.rows import answers_of_chroma, of_chroma, write
+from benchmarks.rivals.rows import answers_of_chroma, of_chroma, vectors_of_chroma, write
 
 NAME = "langchain"
 SIZE, OVERLAP = 500, 200
@@ -79,5 +79,10 @@ def search(arguments: Arguments) -> None:
     write(answers_of_chroma(arguments.state / "chroma", NAME, arguments.docs, path_key="source"))
 
 
+def vectors(arguments: Arguments) -> None:
+    """Print a sample of texts with their vectors."""
+    write(vectors_of_chroma(arguments.state / "chroma", NAME))
+
+
 if __name__ == "__main__":
-    act({"index": index_folder, "rows": rows, "search": search})
+    act({"index": index_folder, "rows": rows, "search": search, "vectors": vectors})

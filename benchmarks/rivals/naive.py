@@ -6,7 +6,7 @@ import chromadb
 
 from benchmarks.rivals.arguments import Arguments, act
 from benchmarks.rivals.model import encoder
-from benchmarks.rivals.rows import answers_of_chroma, of_chroma, write
+from benchmarks.rivals.rows import answers_of_chroma, of_chroma, vectors_of_chroma, write
 
 NAME = "naive"
 SIZE, OVERLAP = 500, 200
@@ -42,5 +42,10 @@ def search(arguments: Arguments) -> None:
     write(answers_of_chroma(arguments.state / "chroma", NAME, arguments.docs, path_key="source"))
 
 
+def vectors(arguments: Arguments) -> None:
+    """Print a sample of texts with their vectors."""
+    write(vectors_of_chroma(arguments.state / "chroma", NAME))
+
+
 if __name__ == "__main__":
-    act({"index": index, "rows": rows, "search": search})
+    act({"index": index, "rows": rows, "search": search, "vectors": vectors})

@@ -8,11 +8,13 @@ from unittest.mock import patch
 
 import chromadb
 
+from benchmarks.own_cut import embedded_texts
 from benchmarks.rivals import model, seen
 from benchmarks.rivals.arguments import Arguments, act
-from benchmarks.rivals.rows import answers_of_chroma, of_chroma, write
+from benchmarks.rivals.rows import answers_of_chroma, of_chroma, sampled, stored_in_chroma, write
 from benchmarks.rivals.stub import Meter
 from ingestd.cli import main as cli
+from ingestd.config import Settings
 from ingestd.embed.engines.hashing import HashEmbedder
 
 if TYPE_CHECKING:
@@ -66,6 +68,13 @@ def search(arguments: Arguments) -> None:
     write(answers_of_chroma(arguments.state / "chroma", NAME, arguments.docs, path_key="path"))
 
 
+def vectors(arguments: Arguments) -> None:
+    """Print a sample of texts, with what is put before each as it is embedded, and vectors."""
+    texts = embedded_texts(arguments.docs, Settings())
+    stored = stored_in_chroma(arguments.state / "chroma", NAME)
+    write(sampled((texts[str(about["chunk_digest"])], vector) for _, about, vector in stored))
+
+
 def wait(arguments: Arguments) -> None:
     """Wait for texts, over HTTP, in the managed server whose port the variant is."""
     client = chromadb.HttpClient(host="127.0.0.1", port=int(arguments.variant))
@@ -79,4 +88,4 @@ def wait(arguments: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    act({"index": index, "rows": rows, "search": search, "seen": wait})
+    act({"index": index, "rows": rows, "search": search, "vectors": vectors, "seen": wait})

@@ -12,7 +12,8 @@ import subprocess
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from benchmarks import changes, corpus, systems
+from benchmarks import changes, corpus, peak, systems
+from benchmarks.series.quality import quality
 from benchmarks.series.rows import Bounds, Row, Values, best, tell
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ LIMIT_S = 3_600.0
 COLD, NO_CHANGE, TOUCH, EDIT = "cold ingest", "no change", "touch", "one edit"
 BEGINS_ANEW = "naive"
 """This one does the same work whatever changed, so that one round of it says enough."""
+MODEL_IDLE = "model_idle"
+"""Seconds of a run, as its report tells: the model waited for something else."""
+ASKED = ("hit_at_5", "questions", "least_cosine", "mean_cosine", "compared", "flops_a_text")
 
 
 def _edit(docs: Path) -> None:
@@ -54,7 +58,10 @@ def _at_size(bounds: Bounds, size: int, tasks: Sequence[str]) -> list[Row]:
     files = corpus.spread(bounds.docs, size, bounds.questions.values())
     rounds: dict[tuple[str, str], list[Values]] = defaultdict(list)
     taking_part = list(bounds.systems)
+    peak_flops = 0.0
     for number in range(bounds.rounds):
+        if bounds.model is not None and COLD in tasks:
+            peak_flops = max(peak_flops, peak.measured())
         work = bounds.work / f"ingest-{size}-{number}"
         for system in taking_part:
             corpus.copy(bounds.docs, files, work / system.name / "docs")
@@ -74,7 +81,7 @@ def _at_size(bounds: Bounds, size: int, tasks: Sequence[str]) -> list[Row]:
                 rounds[task, system.name].append(values)
         shutil.rmtree(work)
     return [
-        Row(task, len(files), name, _best(values), values)
+        Row(task, len(files), name, _best(values, peak_flops), values)
         for (task, name), values in rounds.items()
     ]
 
@@ -96,7 +103,7 @@ def _once(bounds: Bounds, system: System, place: Path, task: str, *, asked: bool
         vectors = len(systems.rows(system, docs, store))
         values |= {"chunks": vectors, "chunks_per_s": round(vectors / run.usage.wall_s, 2)}
         if asked:
-            values |= _hits(bounds, system, docs, store)
+            values |= quality(bounds, system, docs, store)
     return values
 
 
@@ -112,22 +119,17 @@ def used(run: Run) -> Values:
     if reports:
         report = json.loads(reports[-1])
         values |= {"embedded": report["chunks"]["embedded"], "seconds": report["seconds"]}
+        if MODEL_IDLE in report["seconds"]:
+            waited = report["seconds"][MODEL_IDLE] / max(report["seconds"]["total"], 1e-3)
+            values["model_waits"] = round(waited, 4)
     return values
 
 
-def _hits(bounds: Bounds, system: System, docs: Path, store: Path) -> Values:
-    """The share of questions whose page is among the first five answers."""
-    there = {
-        question: page for question, page in bounds.questions.items() if (docs / page).exists()
-    }
-    if not there or bounds.model is None:
-        return {}
-    found = systems.answers(system, docs, store, list(there), bounds.model)
-    hits = sum(page in found[question] for question, page in there.items())
-    return {"hit_at_5": round(hits / len(there), 3), "questions": len(there)}
-
-
-def _best(rounds: list[Values]) -> Values:
-    """The best round; questions are asked in the first one only."""
-    asked: Values = {key: rounds[0][key] for key in ("hit_at_5", "questions") if key in rounds[0]}
-    return {**best(rounds), **asked}
+def _best(rounds: list[Values], peak_flops: float) -> Values:
+    """The best round; how good the index is was asked in the first one only."""
+    asked: Values = {key: value for key, value in rounds[0].items() if key in ASKED}
+    values = {**best(rounds), **asked}
+    if peak_flops and "flops_a_text" in values:
+        share = values["chunks_per_s"] * values["flops_a_text"] / peak_flops
+        values |= {"peak_share": round(share, 4), "peak_flops": peak_flops}
+    return values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from benchmarks import bench, comparison, corpus, metered, promises, systems
+from benchmarks import bench, comparison, corpus, metered, peak, promises, systems
+from benchmarks.rivals.rows import SAMPLE, sampled
 from benchmarks.series import backfill, ingest, rescan, save
 from benchmarks.series.rows import Row, best, spread
+from ingestd.embed.model import locate
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = {"wall_s": 10.0, "cpu_s": 12.0, "peak_mib": 300.0}
@@ -81,6 +84,8 @@ def test_what_ours_does_not_hold_is_told() -> None:
     assert promises.broken(rows) == []
     for place, lapse, told in (
         (2, {"wall_s": 20.0}, "0.50 of naive loop in wall_s"),
+        (2, {"least_cosine": 0.9}, "a cosine of 0.9"),
+        (2, {"model_waits": 0.11}, "the model waits 11.0%"),
         (4, {"cpu_s": 0.6}, "0.6 s of CPU time"),
         (6, {"median_s": 0.3}, "in the median"),
         (6, {"p99_s": 1.1}, "at 99 %"),
@@ -92,6 +97,61 @@ def test_what_ours_does_not_hold_is_told() -> None:
         worse[place] = Row(row.series, row.size, row.system, {**row.values, **lapse})
         (found,) = promises.broken(worse)
         assert told in found
+
+
+def test_the_extra_has_to_be_quicker_than_what_is_installed_by_default() -> None:
+    """0.35 of the naive loop will do for the default, and not with the extra."""
+    rows = [
+        Row(ingest.COLD, 160, "naive loop", {**NAIVE, "wall_s": 100.0}),
+        Row(ingest.COLD, 160, systems.OURS, {**OURS, "wall_s": 35.0}),
+        Row(ingest.COLD, 160, systems.WITH_OPENVINO.name, {**OURS, "wall_s": 35.0, "cpu_s": 10.0}),
+        Row(ingest.COLD, 160, "ingestd model.engine=torch", {**OURS, "wall_s": 90.0}),
+    ]
+    (told,) = promises.broken(rows)
+    assert told.startswith("cold ingest: ingestd[openvino]: 0.35 of naive loop in wall_s, not 0.3")
+
+
+def test_what_a_text_costs_is_counted_with_its_attention() -> None:
+    """A layer of width 2 and inner width 8: 2 (4 * 4 + 2 * 16) a token, 4 * 2 a pair of tokens."""
+    config = {"hidden_size": 2, "intermediate_size": 8, "num_hidden_layers": 3}
+    assert peak.flops([1], config) == 3 * (2 * 48 + 8)
+    assert peak.flops([10, 10], config) == 2 * 3 * (20 * 48 + 800)
+
+
+def test_of_a_large_store_texts_from_everywhere_are_compared() -> None:
+    """At most so many, at an even distance; a small one is compared whole."""
+    found = list(sampled((str(number), [1.0]) for number in range(1_001)))
+    assert len(found) <= SAMPLE
+    assert [row["text"] for row in found[:3]] == ["0", "6", "12"]
+    assert len(list(sampled((str(number), [1.0]) for number in range(7)))) == 7
+
+
+def test_how_long_the_model_waits_is_a_share_of_the_run() -> None:
+    """Where the report tells it; an older one does not."""
+
+    def values(**seconds: float) -> dict[str, Any]:
+        report = {"chunks": {"embedded": 5}, "seconds": {"total": 20.0, **seconds}}
+        usage = metered.Usage(21.0, 30.0, 300.0, 0, json.dumps(report), "")
+        return ingest.used(systems.Run(5, usage))
+
+    assert values(model_idle=1.0)["model_waits"] == 0.05
+    assert "model_waits" not in values()
+
+
+@pytest.mark.model
+def test_stored_vectors_are_those_of_the_reference(tmp_path: Path) -> None:
+    """What ours and the naive loop store is compared, text by text as it was embedded."""
+    docs, folder = tmp_path / "docs", locate("").path
+    docs.mkdir()
+    (docs / "a.md").write_text("# Page\n\n## Part\n\nA sentence about boats.\n")
+    ours, naive = systems.choose(["naive"])
+    for system in (ours, naive):
+        state = tmp_path / system.rival
+        assert systems.index(system, docs, state, model=folder).exit_code == 0
+        found = systems.fidelity(system, docs, state, folder)
+        assert found["compared"] == 1
+        assert found["least_cosine"] > 0.9999
+        assert 1e8 < found["flops_a_text"] < 1e9
 
 
 def test_a_chart_is_drawn_of_each_series_with_more_than_one_size(tmp_path: Path) -> None:
