@@ -9,7 +9,7 @@ from rich.table import Table
 
 from benchmarks import machine
 from benchmarks.census import ROLES
-from benchmarks.growth import FIRST, rising
+from benchmarks.growth import FIRST, rising, segments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 GIB, MIB, KIB = 1024**3, 1024**2, 1024
 MINUTE = 60.0
-POINTS = 60
-"""Of a curve of rates: each is over such a part of the time, so that one batch makes no peak."""
+POINTS, APART_S = 60, 5.0
+"""Of a curve of rates: each is over such a part of the time, and over no less than some seconds, so
+that one batch makes no peak."""
 FROM = ("chunks", "to", "minutes", "documents/s", "chunks/s")
 
 
@@ -48,11 +49,10 @@ def told(values: Mapping[str, Any]) -> list[str]:
     last = values["samples"][-1]
     memory = ", ".join(f"{role} {last['rss'][role] / MIB:,.0f} MiB" for role in ROLES)
     disk = ", ".join(f"{name} {size / GIB:.2f} GiB" for name, size in last["disk"].items())
+    minutes = last["at_s"] / MINUTE
+    done = f"{last['documents']:,} of {values['files']:,} documents"
     lines = [
-        (
-            f"{last['documents']:,} of {values['files']:,} documents with {last['chunks']:,} chunks"
-            f" in {last['at_s'] / MINUTE:.1f} minutes; watched after {values['ready_s']:.1f} s."
-        ),
+        f"{done} with {last['chunks']:,} chunks in {minutes:.1f} minutes.",
         f"Resident at the end: {memory}. On disk: {disk}.",
         values["finding"],
     ]
@@ -115,11 +115,13 @@ def _rates(samples: Sequence[Sample]) -> list[Any]:
 def _growth(samples: Sequence[Sample]) -> list[Any]:
     from profiling._draw import INK, Line, Panel  # noqa: PLC0415 - only when asked for
 
-    kept = [sample for sample in rising(samples) if sample.chunks >= FIRST] or rising(samples)
+    kept = [each for each in rising(samples) if each.chunks >= FIRST]
+    kept = kept or [each for each in samples if each.chunks] or [samples[-1]]
     chunks = [sample.chunks for sample in kept]
     seconds = [sample.at_s for sample in kept]
-    linear = [seconds[0] * each / chunks[0] for each in chunks]
-    time = [Line("measured", chunks, seconds), Line("linear", chunks, linear, ":", INK)]
+    pace = min((each.seconds / (each.last - each.first) for each in segments(samples)), default=0.0)
+    linear = [seconds[0] + pace * (each - chunks[0]) for each in chunks]
+    time = [Line("measured", chunks, seconds), Line("at the best pace", chunks, linear, ":", INK)]
     thousands = [each / 1000 for each in chunks]
     memory = [Line(role, thousands, [each.rss[role] / GIB for each in kept]) for role in ROLES]
     disk = [
@@ -136,9 +138,9 @@ def _spread(samples: Sequence[Sample]) -> list[Sample]:
     """Of many samples, some that are about as far from one another in time."""
     if not samples:
         return []
-    apart = (samples[-1].at_s - samples[0].at_s) / POINTS
+    apart = max(APART_S, (samples[-1].at_s - samples[0].at_s) / POINTS)
     kept = [samples[0]]
     for sample in samples[1:]:
-        if sample.at_s - kept[-1].at_s >= max(apart, 1e-3):
+        if sample.at_s - kept[-1].at_s >= apart:
             kept.append(sample)
     return kept
