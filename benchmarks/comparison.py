@@ -101,10 +101,15 @@ def charts(rows: Sequence[Row], folder: Path) -> list[Path]:
     for series in dict.fromkeys(row.series for row in rows):
         own = [row for row in rows if row.series == series]
         if len({row.size for row in own}) > 1:
-            file = folder / f"{series.replace(' ', '-')}.svg"
+            file = folder / chart_of(series)
             if chart(file, _panels(own), title=f"{series}, over the number of documents"):
                 drawn.append(file)
     return drawn
+
+
+def chart_of(series: str) -> str:
+    """The name of the file in which a series is drawn."""
+    return f"{series.replace(' ', '-')}.svg"
 
 
 def _panels(rows: Sequence[Row]) -> list[Any]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import machine, scale_report
+from benchmarks import comparison, machine, scale_report
 from benchmarks.comparison import SECONDS
 from benchmarks.promises import PROMISING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-BENCH, SCALE = "bench", "scale"
+BENCH, SCALE, GENERATE = "bench", "scale", "generate"
 TIMES = {"wall_s": "wall, s", "cpu_s": "CPU, s", "peak_mib": "MiB"}
 WAITS = {"median_s": "median, s", "p95_s": "95 %, s", "p99_s": "99 %, s", "most_s": "longest, s"}
 MORE = {
@@ -61,7 +61,16 @@ def series(values: Mapping[str, Any], *names: str) -> str:
         ]
         for row in rows
     ]
-    return markdown(heads, lines)
+    drawn = [comparison.chart_of(name) for name in names]
+    return "\n\n".join([markdown(heads, lines), *_images(values, drawn)])
+
+
+def _images(values: Mapping[str, Any], files: Iterable[str]) -> list[str]:
+    """Those of some charts that the result has, as the page shows them."""
+    there = [file for file in files if file in values.get("charts", ())]
+    return [
+        f"![{file.removesuffix('.svg').replace('-', ' ')}](benchmarks/{file})" for file in there
+    ]
 
 
 def _columns(
@@ -113,7 +122,8 @@ def _ratio(rows: Sequence[Mapping[str, Any]], name: str) -> Callable[[Mapping[st
 def scale(values: Mapping[str, Any]) -> str:
     """What ``benchmarks.scale`` found."""
     table = markdown(scale_report.heads(), map(scale_report.cells, values["segments"]))
-    return "\n".join([table, "", *(f"- {line}" for line in scale_report.told(values))])
+    lines = "\n".join(f"- {line}" for line in scale_report.told(values))
+    return "\n\n".join([table, lines, *_images(values, values.get("charts", ()))])
 
 
 def headline(values: Mapping[str, Any]) -> str:
@@ -140,5 +150,6 @@ BLOCKS: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "whole-rescan": (BENCH, _series("rescan as a whole run")),
     "queries": (BENCH, _series("query during ingest")),
     "scale": (SCALE, scale),
+    "generate": (GENERATE, lambda values: f"{values['told']}."),
 }
 """By name of the block: the result that it is made of, and how."""

@@ -21,6 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from benchmarks import machine
 from benchmarks.documents import LANGUAGES, RECORD_BLOCKS, Corpus
 from benchmarks.edit_plan import Editor, plan, sample
 from benchmarks.phrases import phrases
@@ -107,7 +108,7 @@ def edit(folder: Path, edits: int, seed: int) -> Iterator[dict[str, object]]:
 def main() -> int:
     """Read the command line, and write."""
     given = _arguments()
-    started = time.monotonic()
+    started, about = time.monotonic(), machine.describe()
     if given.edits:
         made: Counter[object] = Counter()
         for each in edit(given.folder, given.edits, given.seed):
@@ -117,7 +118,12 @@ def main() -> int:
     else:
         told = _write(given)
     wall_s = time.monotonic() - started
-    print(f"{told} in {wall_s:.1f} s ({_cpu_s():.1f} s of processor time)", file=sys.stderr)
+    told = f"{told} in {wall_s:.1f} s ({_cpu_s():.1f} s of processor time, {given.jobs} processes)"
+    print(told, file=sys.stderr)
+    if given.json:
+        given.json.parent.mkdir(parents=True, exist_ok=True)
+        values = {"machine": about, "told": told}
+        given.json.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
@@ -166,6 +172,7 @@ def _arguments() -> argparse.Namespace:
     )
     jobs = min(2, len(os.sched_getaffinity(0)))
     parser.add_argument("--jobs", type=int, default=jobs, help=f"processes; default: {jobs}")
+    parser.add_argument("--json", type=Path, help="write what it took to this file")
     given = parser.parse_args()
     if given.folder is None and given.records is None:
         parser.error("name a folder, or a file with --records")

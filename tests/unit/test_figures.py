@@ -85,6 +85,7 @@ def test_a_result_is_published_and_the_page_written_anew(tmp_path: Path) -> None
     assert "0.25; 0.20" in text
     assert "A processor, 2 cores" in text
     assert "langchain-core 1.7" in text
+    assert "![cold ingest](benchmarks/cold-ingest.svg)" in text
     assert [line.partition(":")[0] for line in missing] == ["scale", "nobody"]
     assert text.count("as before") == 2
     assert publish.rewritten(text, target)[0] == text

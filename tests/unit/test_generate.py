@@ -180,4 +180,7 @@ def test_the_command_writes_and_edits(tmp_path: Path) -> None:
         )
         assert "MB/s" in done.stderr or "12 edits" in done.stderr
     assert len(done.stdout.splitlines()) == 12
+    file = tmp_path / "results" / "generate.json"
+    subprocess.run([*command, "--edits", "3", "--json", str(file)], cwd=ROOT, check=True)
+    assert json.loads(file.read_text())["told"].startswith("3 edits")
     assert any("/보고서-" in name for name in contents(tmp_path / "docs"))
