@@ -82,6 +82,10 @@ leak-check: $(READY_TEST) ## A short run of the memory profile: fails where memo
 soak-check: $(READY_TEST) ## Two minutes of edits through the daemon: fails where memory grows
 	HF_HUB_OFFLINE=1 "$(BIN)/python" profiling/soak.py --quick
 
+.PHONY: bench
+bench: $(READY_TEST) ## Long: compare speed with other ways to keep an index; ARGS=--quick: minutes
+	HF_HUB_OFFLINE=1 "$(BIN)/python" -m benchmarks.bench $(ARGS)
+
 REPORT = "$(BIN)/python" profiling/report.py $@ $(or $(OF),embed_job)
 
 .PHONY: flamegraph

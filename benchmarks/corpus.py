@@ -6,6 +6,10 @@ import shutil
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DIRECTORY_FILES = range(3, 9)
 """A directory with so many files is one to move."""
@@ -48,6 +52,26 @@ def sample(docs: Path, number: int) -> list[str]:
     wanted = max(0, min(number, len(files)) - len(group))
     step = len(others) / wanted if wanted else 1.0
     return sorted(group + [others[int(place * step)] for place in range(wanted)])
+
+
+def spread(docs: Path, number: int, first: Iterable[str] = ()) -> list[str]:
+    """Choose Markdown files from all over the tree; those that are named first, where they are."""
+    files = sorted(file.relative_to(docs).as_posix() for file in docs.rglob("*.md"))
+    named = [file for file in dict.fromkeys(first) if file in files][:number]
+    others = [file for file in files if file not in named]
+    wanted = min(number, len(files)) - len(named)
+    return sorted(named + [others[place * len(others) // wanted] for place in range(wanted)])
+
+
+def nearest(docs: Path, size: int = EDITED_BYTES) -> str:
+    """The file whose size is nearest to this one."""
+    files = sorted(docs.rglob("*.md"))
+    return min(files, key=lambda file: abs(file.stat().st_size - size)).relative_to(docs).as_posix()
+
+
+def contents(docs: Path) -> dict[str, bytes | None]:
+    """What each Markdown file holds, by path."""
+    return {file.relative_to(docs).as_posix(): file.read_bytes() for file in docs.rglob("*.md")}
 
 
 def copy(docs: Path, files: list[str], target: Path) -> None:

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-START_S = 180.0
+START_S = 600.0
 QUIET_S = 900.0
 STOP_S = 30.0
 GLANCE_S = 0.02
-OPEN = """
-SELECT (SELECT count(*) FROM documents WHERE status NOT IN ('indexed', 'skipped', 'dead'))
-     + (SELECT count(*) FROM chunks WHERE status != 'live')
-"""
+WAITING = "SELECT count(*) FROM documents WHERE status NOT IN ('indexed', 'skipped', 'dead')"
+INDEXED = "SELECT count(*) FROM documents WHERE status = 'indexed'"
+LIVE = "SELECT count(*) FROM chunks WHERE status = 'live'"
+UNFINISHED = "SELECT count(*) FROM chunks WHERE status != 'live'"
 
 
 class Daemon:
@@ -37,24 +37,43 @@ class Daemon:
         folder: what it watches.
         state: its state directory.
         model: name of the model; empty for the default one.
+        more: further variables of its environment.
+        waits: whether to begin once everything is indexed that was there; else at once.
     """
 
-    def __init__(self, folder: Path, state: Path, *, model: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        state: Path,
+        *,
+        model: str,
+        more: Mapping[str, str] | None = None,
+        waits: bool = True,
+    ) -> None:
+        self.port = _free_port()
+        self._more = more or {}
         self._folder = folder
         self._state = state
         self._model = model
+        self._waits = waits
         self._log = state.with_suffix(".log")
         self._read = 0
         self._process: subprocess.Popen[bytes]
 
     def __enter__(self) -> Self:
-        """Start, and wait until it watches."""
+        """Start, and wait until what was there is indexed, unless that is not wanted."""
         command = [sys.executable, "-m", "ingestd", "run", str(self._folder)]
-        command += ["--port", str(_free_port()), "--state-dir", str(self._state)]
-        env = {**environment(), "INGESTD_MODEL__NAME": self._model}
+        command += ["--port", str(self.port), "--state-dir", str(self._state)]
+        env = {**environment(), "INGESTD_MODEL__NAME": self._model, **self._more}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, env=env, stderr=log, stdin=subprocess.DEVNULL)
-        self._until(lambda: any(line["event"] == "ready" for line in self._news()), START_S)
+        try:
+            if self._waits:
+                self.until(lambda: any(line["event"] == "ready" for line in self._news()), START_S)
+        except BaseException:
+            self._process.kill()
+            self._process.wait()
+            raise
         return self
 
     def __exit__(
@@ -70,6 +89,11 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     def _news(self) -> list[dict[str, Any]]:
         """The log lines since the last call."""
@@ -92,13 +116,29 @@ class Daemon:
         Raises:
             TimeoutError: it did not come to rest.
         """
-        digests = {
-            path.encode(): None if data is None else hashlib.sha256(data).digest()
-            for path, data in expected.items()
-        }
+        digests = _digests(expected)
         started = time.monotonic()
-        self._until(lambda: self._rests(digests), QUIET_S)
+        self.until(lambda: self._rests(digests), QUIET_S)
         return time.monotonic() - started
+
+    def rests(self, expected: Mapping[str, bytes | None]) -> bool:
+        """Whether nothing is left to do, and these files are indexed as they are."""
+        return self._rests(_digests(expected))
+
+    def waiting(self) -> int:
+        """Documents that are known and not dealt with yet."""
+        return self._count(WAITING)
+
+    def known(self) -> int:
+        """Documents that it knows of."""
+        return self._count("SELECT count(*) FROM documents")
+
+    def done(self) -> tuple[int, int]:
+        """Documents that are indexed, and chunks that are live; none while it is starting."""
+        try:
+            return self._count(INDEXED), self._count(LIVE)
+        except sqlite3.OperationalError:  # there is no table yet
+            return 0, 0
 
     def chunks(self, paths: Iterable[str]) -> dict[str, set[bytes]]:
         """Digests of the chunks of these files, as indexed."""
@@ -121,26 +161,46 @@ class Daemon:
         with closing(_readable(self._state / "vectors.db")) as cache:
             return {digest for (digest,) in cache.execute("SELECT digest FROM vectors_1")}
 
+    def _count(self, question: str) -> int:
+        with closing(_readable(self._state / "state.db")) as table:
+            (count,) = table.execute(question).fetchone()
+        return int(count)
+
     def _rests(self, digests: Mapping[bytes, bytes | None]) -> bool:
         with closing(_readable(self._state / "state.db")) as table:
-            (left,) = table.execute(OPEN).fetchone()
-            return left == 0 and all(
+            left = [table.execute(count).fetchone() for count in (WAITING, UNFINISHED)]
+            return left == [(0,), (0,)] and all(
                 table.execute("SELECT digest FROM documents WHERE path = ?", (path,)).fetchone()
                 == (None if digest is None else (digest,))
                 for path, digest in digests.items()
             )
 
-    def _until(self, holds: Callable[[], bool], limit_s: float) -> None:
+    def until(
+        self, holds: Callable[[], bool], limit_s: float, *, glance_s: float = GLANCE_S
+    ) -> None:
+        """Wait until something holds, asking every ``glance_s`` seconds.
+
+        Raises:
+            RuntimeError: the daemon ended.
+            TimeoutError: it does not hold within ``limit_s``.
+        """
         end = time.monotonic() + limit_s
         while not holds():
             if self._process.poll() is not None:
                 raise RuntimeError(f"the daemon ended:\n{self._last_words()}")
             if time.monotonic() > end:
                 raise TimeoutError(f"no rest within {limit_s:.0f} s:\n{self._last_words()}")
-            time.sleep(GLANCE_S)
+            time.sleep(glance_s)
 
     def _last_words(self) -> str:
         return self._log.read_text(encoding="utf-8")[-2000:]
+
+
+def _digests(expected: Mapping[str, bytes | None]) -> dict[bytes, bytes | None]:
+    return {
+        path.encode(): None if data is None else hashlib.sha256(data).digest()
+        for path, data in expected.items()
+    }
 
 
 def _readable(database: Path) -> sqlite3.Connection:

@@ -10,7 +10,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-OURS = ("ingestd", "chromadb", "sqlalchemy", "watchdog", "onnxruntime", "sentence-transformers")
+OURS = (
+    "ingestd",
+    "chromadb",
+    "sqlalchemy",
+    "watchdog",
+    "onnxruntime",
+    "sentence-transformers",
+    "torch",
+    "openvino",
+)
 LISTED = """
 import json, sys
 from importlib import metadata

@@ -1,10 +1,10 @@
-"""Cuts texts as ingestd does for its default model: with that model's own tokens."""
+"""Cuts texts as ingestd does: with the tokens of the model that embeds them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ingestd.config import ModelSettings
+from ingestd.config import ChunkSettings, ModelSettings, Settings
 from ingestd.embed.chunk import Chunker
 from ingestd.embed.extract import SkipDocument, extract
 from ingestd.embed.model import configured
@@ -12,17 +12,43 @@ from ingestd.embed.tokenize import open_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    from ingestd.ports import Chunk
 
 
 def cutter() -> Callable[[str], list[str]]:
-    """A function from a Markdown text to the digests of its chunks."""
-    chunker = Chunker(open_tokenizer(configured(ModelSettings())))
+    """A function from a Markdown text to the digests of its chunks, for the default model."""
+    chunks = _chunks(ModelSettings(), ChunkSettings())
+    return lambda text: [chunk.digest.hex() for chunk in chunks(text)]
 
-    def cut(text: str) -> list[str]:
+
+def counter(model: str) -> Callable[[str], int]:
+    """A function from a Markdown text to the number of its chunks, for a model."""
+    chunks = _chunks(ModelSettings(name=model), ChunkSettings())
+    return lambda text: len(chunks(text))
+
+
+def embedded_texts(docs: Path, settings: Settings) -> dict[str, str]:
+    """What the model sees of the Markdown files of a folder, by the digests of the chunks."""
+    chunks = _chunks(settings.model, settings.chunk)
+    files = (file.read_text(encoding="utf-8") for file in docs.rglob("*.md"))
+    return {chunk.digest.hex(): chunk.embedded_text for text in files for chunk in chunks(text)}
+
+
+def _chunks(model: ModelSettings, cut_as: ChunkSettings) -> Callable[[str], list[Chunk]]:
+    chunker = Chunker(
+        open_tokenizer(configured(model)),
+        max_tokens=cut_as.tokens,
+        size=cut_as.size,
+        overlap=cut_as.overlap,
+    )
+
+    def cut(text: str) -> list[Chunk]:
         try:
             extracted = extract(text.encode(), b"page.md")
         except SkipDocument:
             return []
-        return [chunk.digest.hex() for chunk in chunker.chunks(extracted)]
+        return list(chunker.chunks(extracted))
 
     return cut

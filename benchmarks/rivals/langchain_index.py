@@ -12,23 +12,23 @@ from langchain_community.document_loaders import DirectoryLoader, TextLoader
 from langchain_core.embeddings import Embeddings
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 
-from benchmarks.rivals.arguments import Arguments, read_arguments
-from benchmarks.rivals.rows import of_chroma, write
-from benchmarks.rivals.stub import Stub
+from benchmarks.rivals.arguments import Arguments, act
+from benchmarks.rivals.model import encoder
+from benchmarks.rivals.rows import answers_of_chroma, of_chroma, vectors_of_chroma, write
 
 NAME = "langchain"
 SIZE, OVERLAP = 500, 200
 
 
-class StubEmbeddings(Embeddings):
-    """The stub, as LangChain calls a model."""
+class ModelEmbeddings(Embeddings):
+    """The model, as LangChain calls one."""
 
     def __init__(self) -> None:
-        self._stub = Stub()
+        self._model = encoder()
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embed texts."""
-        vectors: list[list[float]] = self._stub.encode(texts).tolist()
+        vectors: list[list[float]] = self._model.encode(texts).tolist()
         return vectors
 
     def embed_query(self, text: str) -> list[float]:
@@ -36,14 +36,14 @@ class StubEmbeddings(Embeddings):
         return self.embed_documents([text])[0]
 
 
-def run(arguments: Arguments) -> None:
+def index_folder(arguments: Arguments) -> None:
     """Index the folder with the given ``cleanup``."""
     arguments.state.mkdir(parents=True, exist_ok=True)
     records = SQLRecordManager(NAME, db_url=f"sqlite:///{arguments.state}/records.db")
     records.create_schema()
     store = Chroma(
         collection_name=NAME,
-        embedding_function=StubEmbeddings(),
+        embedding_function=ModelEmbeddings(),
         persist_directory=str(arguments.state / "chroma"),
     )
     loader = DirectoryLoader(
@@ -69,14 +69,20 @@ def _source(document: Any) -> str:
     return str(document.metadata["source"])
 
 
-def main() -> None:
-    """Do what the command line asks for."""
-    arguments = read_arguments()
-    if arguments.action == "index":
-        run(arguments)
-    else:
-        write(of_chroma(arguments.state / "chroma", NAME, arguments.docs, path_key="source"))
+def rows(arguments: Arguments) -> None:
+    """Print the store."""
+    write(of_chroma(arguments.state / "chroma", NAME, arguments.docs, path_key="source"))
+
+
+def search(arguments: Arguments) -> None:
+    """Answer questions."""
+    write(answers_of_chroma(arguments.state / "chroma", NAME, arguments.docs, path_key="source"))
+
+
+def vectors(arguments: Arguments) -> None:
+    """Print a sample of texts with their vectors."""
+    write(vectors_of_chroma(arguments.state / "chroma", NAME))
 
 
 if __name__ == "__main__":
-    main()
+    act({"index": index_folder, "rows": rows, "search": search, "vectors": vectors})

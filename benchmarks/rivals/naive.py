@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import chromadb
 
-from benchmarks.rivals.arguments import Arguments, read_arguments
-from benchmarks.rivals.rows import of_chroma, write
-from benchmarks.rivals.stub import Stub
+from benchmarks.rivals.arguments import Arguments, act
+from benchmarks.rivals.model import encoder
+from benchmarks.rivals.rows import answers_of_chroma, of_chroma, vectors_of_chroma, write
 
 NAME = "naive"
 SIZE, OVERLAP = 500, 200
@@ -14,7 +14,7 @@ SIZE, OVERLAP = 500, 200
 
 def index(arguments: Arguments) -> None:
     """Put every file in; whatever was there before stays."""
-    encoder = Stub()
+    model = encoder()
     client = chromadb.PersistentClient(str(arguments.state / "chroma"))
     collection = client.get_or_create_collection(NAME, embedding_function=None)
     for file in sorted(arguments.docs.rglob("*.md")):
@@ -22,7 +22,7 @@ def index(arguments: Arguments) -> None:
         collection.upsert(
             ids=[f"{file}#{number}" for number in range(len(texts))],
             documents=texts,
-            embeddings=encoder.encode(texts),
+            embeddings=model.encode(texts),
             metadatas=[{"source": str(file)} for _ in texts],
         )
 
@@ -32,14 +32,20 @@ def window(text: str, size: int, overlap: int) -> list[str]:
     return [text[at : at + size] for at in range(0, max(1, len(text) - overlap), size - overlap)]
 
 
-def main() -> None:
-    """Do what the command line asks for."""
-    arguments = read_arguments()
-    if arguments.action == "index":
-        index(arguments)
-    else:
-        write(of_chroma(arguments.state / "chroma", NAME, arguments.docs, path_key="source"))
+def rows(arguments: Arguments) -> None:
+    """Print the store."""
+    write(of_chroma(arguments.state / "chroma", NAME, arguments.docs, path_key="source"))
+
+
+def search(arguments: Arguments) -> None:
+    """Answer questions."""
+    write(answers_of_chroma(arguments.state / "chroma", NAME, arguments.docs, path_key="source"))
+
+
+def vectors(arguments: Arguments) -> None:
+    """Print a sample of texts with their vectors."""
+    write(vectors_of_chroma(arguments.state / "chroma", NAME))
 
 
 if __name__ == "__main__":
-    main()
+    act({"index": index, "rows": rows, "search": search, "vectors": vectors})

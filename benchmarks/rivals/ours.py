@@ -1,4 +1,4 @@
-"""ingestd itself, through its command line: ``run --once --json`` with the hash model, counted."""
+"""ingestd itself, through its command line: ``run --once --json``; the hash model is counted."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import sys
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
-from benchmarks.rivals.arguments import Arguments, read_arguments
-from benchmarks.rivals.rows import of_chroma, write
+import chromadb
+
+from benchmarks.own_cut import embedded_texts
+from benchmarks.rivals import model, seen
+from benchmarks.rivals.arguments import Arguments, act
+from benchmarks.rivals.rows import answers_of_chroma, of_chroma, sampled, stored_in_chroma, write
 from benchmarks.rivals.stub import Meter
 from ingestd.cli import main as cli
+from ingestd.config import Settings
 from ingestd.embed.engines.hashing import HashEmbedder
 
 if TYPE_CHECKING:
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
 
     from ingestd.ports import Vectors
 
+NAME = "ingestd"
 VOLATILE = ("indexed_at", "document_id", "source")
 """A moved document keeps its id; the absolute path says the same as the relative one."""
 
@@ -38,27 +44,48 @@ def index(arguments: Arguments) -> None:
     """Run once; ends the process with the exit code of the command."""
     sys.argv = ["ingestd", "run", str(arguments.docs), "--once", "--json"]
     sys.argv += ["--state-dir", str(arguments.state)]
+    if model.folder():
+        cli()
     with patch("ingestd.embed.engines.hashing.HashEmbedder", Counted):
         cli()
 
 
-def main() -> None:
-    """Do what the command line asks for."""
-    arguments = read_arguments()
-    if arguments.action == "index":
-        index(arguments)
-    else:
-        write(
-            of_chroma(
-                arguments.state / "chroma",
-                "ingestd",
-                arguments.docs,
-                path_key="path",
-                volatile=VOLATILE,
-                vectors=not arguments.variant,
-            )
-        )
+def rows(arguments: Arguments) -> None:
+    """Print the store."""
+    found = of_chroma(
+        arguments.state / "chroma",
+        NAME,
+        arguments.docs,
+        path_key="path",
+        volatile=VOLATILE,
+        vectors=not arguments.variant,
+    )
+    write(found)
+
+
+def search(arguments: Arguments) -> None:
+    """Answer questions."""
+    write(answers_of_chroma(arguments.state / "chroma", NAME, arguments.docs, path_key="path"))
+
+
+def vectors(arguments: Arguments) -> None:
+    """Print a sample of texts, with what is put before each as it is embedded, and vectors."""
+    texts = embedded_texts(arguments.docs, Settings())
+    stored = stored_in_chroma(arguments.state / "chroma", NAME)
+    write(sampled((texts[str(about["chunk_digest"])], vector) for _, about, vector in stored))
+
+
+def wait(arguments: Arguments) -> None:
+    """Wait for texts, over HTTP, in the managed server whose port the variant is."""
+    client = chromadb.HttpClient(host="127.0.0.1", port=int(arguments.variant))
+    collection = client.get_collection(NAME, embedding_function=None)
+
+    def texts(path: str) -> list[str]:
+        found = collection.get(where={"path": path}, include=["documents"])["documents"]
+        return list(found or ())
+
+    seen.answer(texts)
 
 
 if __name__ == "__main__":
-    main()
+    act({"index": index, "rows": rows, "search": search, "vectors": vectors, "seen": wait})

@@ -10,18 +10,9 @@ from daemon import ingestd
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "fastapi-docs" / "en"
 
-QUESTIONS = {
-    "How do I declare a path parameter with a type?": "tutorial/path-params.md",
-    "How can a browser on another origin call my API?": "tutorial/cors.md",
-    "How do I send an email after the response was returned?": "tutorial/background-tasks.md",
-    "How do I receive an uploaded file?": "tutorial/request-files.md",
-    "How do I return a different HTTP status code than 200?": "tutorial/response-status-code.md",
-    "How can I split my application into several files?": "tutorial/bigger-applications.md",
-    "How do I run code once before the application starts to take requests?": "advanced/events.md",
-    "How do I log in users with a password and JSON web tokens?": "tutorial/security/oauth2-jwt.md",
-    "How do I put my app into a container image?": "deployment/docker.md",
-    "How do I keep a two-way connection open with a web page?": "advanced/websockets.md",
-}
+QUESTIONS: dict[str, str] = json.loads(
+    (Path(__file__).parents[1] / "corpus" / "questions.json").read_text(encoding="utf-8")
+)
 
 
 @pytest.fixture(scope="module")
