@@ -7,35 +7,31 @@ the same texts, so that rounds of several children can take turns.
 from __future__ import annotations
 
 import json
-import math
 import random
 import resource
 import sys
 import time
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks import peak
 from ingestd import logs
 from ingestd.embed.engines.batches import Batch
-from ingestd.embed.engines.cores import has_bf16
 from ingestd.embed.engines.export import exported
 from ingestd.embed.engines.measuring import open_engine
 from ingestd.embed.engines.torch import TorchEmbedder
 from ingestd.embed.model import locate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from ingestd.ports import Vectors
 
 MIB = 1024**2
 PEAK = "peak"
-_SIDES = (512, 768, 1024)
-_PRODUCTS = 8
 _MOST_TEXTS = 8
 
 
@@ -103,43 +99,6 @@ class Runner:
         return taken
 
 
-def multiply() -> dict[str, float]:
-    """What one core multiplies: operations per second of processor time, by precision.
-
-    The best of several sizes and libraries: that which torch takes by itself is held back on
-    processors of other makers.
-    """
-    import torch  # noqa: PLC0415 - only this child
-    from torch.utils import mkldnn  # noqa: PLC0415 - the same
-
-    onednn: Any = mkldnn  # without types
-
-    torch.set_num_threads(1)
-    best = {"fp32": 0.0, "bf16": 0.0}
-    for side in _SIDES:
-        left, right = torch.rand(side, side), torch.rand(side, side)
-        ways = {"fp32": [partial(torch.mm, left, right)]}
-        if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call] # the same
-            packed = onednn.to_mkldnn(torch.nn.Linear(side, side, bias=False).eval())
-            ways["fp32"].append(partial(packed, left.to_mkldnn()))
-        if has_bf16():
-            ways["bf16"] = [partial(torch.mm, left.bfloat16(), right.bfloat16())]
-        for precision, products in ways.items():
-            fastest = min(map(_seconds, products))
-            best[precision] = max(best[precision], 2 * side**3 / fastest)
-    return best
-
-
-def _seconds(product: Callable[[], Any]) -> float:
-    """Processor time of a product, at the best."""
-    best = math.inf
-    for _ in range(_PRODUCTS):
-        cpu = time.process_time()
-        product()
-        best = min(best, time.process_time() - cpu)
-    return best
-
-
 def resident_mib() -> float:
     """Resident memory of this process."""
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
@@ -149,7 +108,7 @@ def resident_mib() -> float:
 def answer(runner: Runner | None, order: dict[str, Any]) -> Any:
     """Do what an order says."""
     if runner is None:
-        return multiply()
+        return peak.multiply(1, time.process_time)
     if order["do"] == "rows":
         return np.save(order["file"], runner.embed())
     if order["do"] == "calls":

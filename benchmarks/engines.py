@@ -22,7 +22,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import machine, systems
+from benchmarks import machine, peak, systems
 from benchmarks.engine_once import PEAK, Way
 from ingestd.embed.engines.cores import has_bf16
 from ingestd.embed.model import locate
@@ -107,18 +107,6 @@ def cut(folder: Path, number: int, characters: int) -> list[str]:
     return texts[::step][:number]
 
 
-def flops(lengths: list[int]) -> float:
-    """Floating-point operations of the forward pass over texts of so many tokens, without padding.
-
-    Products with weights, and those of attention; the rest is little.
-    """
-    config = read_json(locate("").transformer / "config.json")
-    width, inner = config["hidden_size"], config["intermediate_size"]
-    weights = 4 * width * width + 2 * width * inner
-    layers: int = config["num_hidden_layers"]
-    return float(sum(layers * (2 * weights * each + 4 * each * each * width) for each in lengths))
-
-
 def measure(
     ways: dict[str, Way],
     texts: list[str],
@@ -151,7 +139,7 @@ def measure(
         for name, child in children.items():
             turns[name].append(child.ask(do="round"))
     peaks = turns.pop(PEAK)
-    peak = {name: max(turn[name] for turn in peaks) for name in peaks[0]}
+    best = {name: max(turn[name] for turn in peaks) for name in peaks[0]}
     results: dict[str, Any] = {}
     reference = None
     for name, way in ways.items():
@@ -165,7 +153,7 @@ def measure(
             results[name]["mib_by_calls"] = children[name].ask(do="calls", number=calls)
     for child in children.values():
         child.end()
-    return {"peak_flops": peak, "ways": results}
+    return {"peak_flops": best, "ways": results}
 
 
 def _best(turns: list[dict[str, float]], texts: int) -> dict[str, float]:
@@ -211,8 +199,8 @@ def report(found: dict[str, Any], operations: float, console: Console) -> None:
     console.print(table)
 
 
-def _share(flops: float, peak: float) -> str:
-    return f"{100 * flops / peak:.0f}" if peak else "-"
+def _share(operations: float, most: float) -> str:
+    return f"{100 * operations / most:.0f}" if most else "-"
 
 
 def there(ways: dict[str, Way]) -> Iterator[tuple[str, Way]]:
@@ -253,12 +241,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="engines-") as place:
         cache = given.cache or Path(place) / "cache"
         found = measure(ways, texts, given.rounds, given.calls, Path(place), cache)
-    operations = flops(_lengths(texts))
+    config = read_json(locate("").transformer / "config.json")
+    operations = peak.flops(_lengths(texts), config)
     console = Console(width=180)
     console.print(machine.headline(about), highlight=False, soft_wrap=True)
     title = f"{len(texts)} texts of {sum(_lengths(texts)) // len(texts)} tokens in the mean"
     peaks = " and ".join(
-        f"{peak / 1e9:.0f} GFLOP/s in {name}" for name, peak in found["peak_flops"].items() if peak
+        f"{most / 1e9:.0f} GFLOP/s in {name}" for name, most in found["peak_flops"].items() if most
     )
     console.print(f"{title}; one core multiplies {peaks}")
     report(found, operations, console)
