@@ -13,7 +13,7 @@ from .status import DocumentStatus
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Row, Select
+    from sqlalchemy import Column, ColumnElement, Connection, Row, Select
 
 PAGE = 1_000
 STREAMED = {"yield_per": PAGE}
@@ -98,13 +98,15 @@ def by_id(connection: Connection, document_id: str) -> Document | None:
 
 def below(path: bytes) -> ColumnElement[bool]:
     """A condition: the document is at this path or anywhere below it; empty means every one."""
+    return _at_or_below(documents.c.path, path)
+
+
+def _at_or_below(column: Column[bytes], path: bytes) -> ColumnElement[bool]:
     if not path:
-        return documents.c.path >= b""
-    return or_(
-        documents.c.path == path,
-        # "0" is the byte after "/", so this range is everything that starts with path + "/".
-        and_(documents.c.path > path + b"/", documents.c.path < path + b"0"),
-    )
+        return column >= b""
+    # "0" is the byte after "/". One range for the index; what only begins alike is left out of it.
+    alike = and_(column >= path, column < path + b"0")
+    return and_(alike, or_(column == path, column > path + b"/"))
 
 
 def by_path(
@@ -175,15 +177,16 @@ def known_at(connection: Connection, source_id: int, path: bytes) -> Sequence[Ro
 
 
 def directories(connection: Connection, source_id: int, path: bytes = b"") -> Iterator[bytes]:
-    """The distinct directories of a source that hold documents at or below ``path``."""
-    query = (
-        select(documents.c.directory)
-        .where(documents.c.source_id == source_id, below(path))
-        .distinct()
-        .order_by(documents.c.directory)
-    )
-    for row in connection.execute(query, execution_options=STREAMED):
-        yield row.directory
+    """The distinct directories of a source that hold documents at or below ``path``, in order."""
+    column = documents.c.directory
+    inside = _at_or_below(column, path)
+    # Each by an index of its own: a folder must not cost what the whole source holds.
+    for found in (documents.c.path == path, inside) if path else (inside,):
+        query = select(column).where(documents.c.source_id == source_id, found)
+        for row in connection.execute(
+            query.distinct().order_by(column), execution_options=STREAMED
+        ):
+            yield row.directory
 
 
 def with_inode(connection: Connection, device: int, inode: int) -> list[Document]:

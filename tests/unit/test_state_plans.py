@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, true
 
-from ingestd_state import bulk, changes, chunks, owned, pages, sources, work
+from ingestd_state import bulk, changes, chunks, documents, owned, pages, schema, sources, work
 from ingestd_state.selection import Selection, mark_again, walk
 from ingestd_state.status import DocumentStatus
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ingestd_state.engine import Database
 
+ROWS = schema.documents.c
 IDS = [f"none{number}" for number in range(500)]
 
 
@@ -68,6 +69,24 @@ def test_rows_are_found_by_their_ids(
 @pytest.mark.parametrize(
     "read",
     [
+        lambda c: list(documents.directories(c, 1, b"new")),
+        lambda c: documents.present_in(c, 1, b"new/folder", at=b"new", limit=9),
+        lambda c: list(documents.by_path(c, ROWS.source_id == 1, documents.below(b"new"))),
+    ],
+)
+def test_a_folder_does_not_cost_what_the_source_holds(
+    database: Database, read: Callable[[Connection], Any]
+) -> None:
+    """With hundreds of new folders and thousands of files, that would be millions of rows."""
+    with database.read() as connection, plans(database) as found:
+        read(connection)
+    assert found
+    assert not [line for line in found if "(source_id=?)" in line or line.startswith("SCAN")]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
         lambda d: list(pages.ids(d, true(), size=2)),
         lambda d: list(walk(d, Selection(1))),
         lambda d: list(walk(d, Selection(statuses=frozenset({DocumentStatus.FAILED})))),
@@ -92,6 +111,6 @@ def test_pages_are_read_in_the_order_of_an_index(
         changes.mark_missing_below(connection, home, b"1", now=1.0)
     with plans(database) as found:
         read(database)
-    documents = [line for line in found if "SEARCH documents" in line and "SELECT" in line]
-    assert all("(source_id=? AND path>?)" in line or "id=?" in line for line in documents)
+    searches = [line for line in found if "SEARCH documents" in line and "SELECT" in line]
+    assert all("(source_id=? AND path>?)" in line or "id=?" in line for line in searches)
     assert not [line for line in found if "TEMP B-TREE" in line or "SCAN documents" in line]
