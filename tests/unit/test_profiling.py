@@ -212,6 +212,31 @@ def test_every_harness_explains_itself(name: str) -> None:
     assert "usage:" in done.stdout
 
 
+def blocks() -> list[str]:
+    """The blocks of figures of the page."""
+    sys.path.insert(0, str(PROFILING))
+    try:
+        tables = importlib.import_module("tables")
+    finally:
+        sys.path.remove(str(PROFILING))
+    return [found[1] for found in tables.BLOCK.finditer(tables.PAGE.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("name", blocks())
+def test_the_page_shows_the_published_figures(name: str) -> None:
+    """Each block of docs/memory.md is what its result in docs/memory gives."""
+    tables: Any = importlib.import_module("tables")
+    page = tables.PAGE.read_text(encoding="utf-8")
+    (text,) = (found[2] for found in tables.BLOCK.finditer(page) if found[1] == name)
+    assert text == tables.render(name), "run: python profiling/tables.py"
+
+
+def test_every_block_is_on_the_page_once() -> None:
+    """No result is made that nobody sees."""
+    tables: Any = importlib.import_module("tables")
+    assert sorted(blocks()) == sorted(tables.BLOCKS)
+
+
 def test_publishing_copies_a_result_and_its_own_charts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
