@@ -171,8 +171,6 @@ def soak(place: Path, given: argparse.Namespace) -> dict[str, Any]:
     settings = {"model.name": given.model, **more}
     with Daemon(tree.folder, place / "state", settings) as daemon:
         daemon.settle(tree.expected(), PATIENCE_S)
-        # What the first compaction loads, the daemon keeps: that is no growth by edits.
-        verb(daemon, "compact").check_returncode()
         before = weigh(daemon)
         sampler = Sampler(daemon)
         with sampler:
