@@ -127,7 +127,7 @@ def idle(values: Values) -> str:
     ]
     headings = ["", "RSS, MiB", "MiB a day (95 %)", "threads", "descriptors", "CPU s a day"]
     done = ", ".join(f"{row['done']:,} {name}" for name, row in values["ticks"].items())
-    return f"{measure.table(headings, rows)}\n\n{days:g} day: {done}."
+    return f"{measure.table(headings, rows)}\n\n{days:g} {'day' if days == 1 else 'days'}: {done}."
 
 
 def parsers(values: Values) -> str:
