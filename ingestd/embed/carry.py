@@ -116,10 +116,12 @@ class Carrier:
         tombstones = [one for one in batch.documents if one.status is DocumentStatus.DELETED]
         rest = [one for one in batch.documents if one.status is not DocumentStatus.DELETED]
         short: list[Prepared] = []
-        while rest and not self._ends and self._longs.spools < SPOOLS:
+        while rest and not self._ends:
             async with self._stages.read.turn(batch.place):
+                # Within the turn: who had it before may have made a spool.
+                if self._longs.spools >= SPOOLS:
+                    break
                 found = await self._stages.read.call(partial(self._prepare, rest))
-                # Within the turn: who reads next must know of a spool.
                 short += self._short_ones(found)
             rest = rest[len(found) :]
             # After a long one the rest waits: where that breaks the store, nobody hides it.

@@ -129,8 +129,8 @@ class Longs:
         await self._stages.tables.run(lambda: self._parts.recorder.record([failed]))
 
     async def _leave_hand(self, long: Long) -> None:
-        self._held.remove(long)
         await self._stages.tables.run(long.close)
+        self._held.remove(long)  # not before: until then its spool is on the disk
 
 
 def mistaken(error: RefusedError) -> None:

@@ -434,6 +434,12 @@ def test_a_second_daemon_is_refused(docs: Path, state: Path) -> None:
         eventually(lambda: daemon.states() == {"indexed": DOCUMENTS + 1})
 
 
+def delete(folder: Path) -> None:
+    """Delete a folder in which somebody writes meanwhile, as often as it takes."""
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.mark.parametrize("how", ["deleted", "moved", "table"])
 def test_a_state_directory_that_is_taken_away_ends_the_daemon(
     docs: Path, state: Path, how: str
@@ -444,7 +450,7 @@ def test_a_state_directory_that_is_taken_away_ends_the_daemon(
     with daemon:
         daemon.ready()
         if how == "deleted":
-            shutil.rmtree(state)
+            delete(state)
         elif how == "moved":
             state.rename(state.with_name("elsewhere"))
         else:
