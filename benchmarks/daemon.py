@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -13,6 +12,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
 
+from benchmarks.ending import end
 from benchmarks.systems import environment
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 START_S = 600.0
 QUIET_S = 900.0
-STOP_S = 30.0
 GLANCE_S = 0.02
 WAITING = "SELECT count(*) FROM documents WHERE status NOT IN ('indexed', 'skipped', 'dead')"
 INDEXED = "SELECT count(*) FROM documents WHERE status = 'indexed'"
@@ -83,12 +82,7 @@ class Daemon:
         trace: TracebackType | None,
     ) -> None:
         """Ask it to stop, and insist after a while."""
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process)
 
     @property
     def pid(self) -> int:

@@ -6,6 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING, Self
 
 from benchmarks import systems
+from benchmarks.ending import end
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from benchmarks.systems import System
 
 CAN_FOLLOW = ("cocoindex",)
-STOP_S = 30.0
 
 
 class Follower:
@@ -51,9 +51,4 @@ class Follower:
         trace: TracebackType | None,
     ) -> None:
         """End it."""
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process)

@@ -14,7 +14,7 @@ from langchain_text_splitters import RecursiveCharacterTextSplitter
 
 from benchmarks.rivals.arguments import Arguments, act
 from benchmarks.rivals.model import encoder
-from benchmarks.rivals.rows import answers_of_chroma, of_chroma, vectors_of_chroma, write
+from benchmarks.rivals.plain import PATH_KEY, readers
 
 NAME = "langchain"
 SIZE, OVERLAP = 500, 200
@@ -60,29 +60,14 @@ def index_folder(arguments: Arguments) -> None:
         records,
         store,
         cleanup=cleanup,
-        source_id_key="source",
+        source_id_key=PATH_KEY,
         key_encoder="sha256",
     )
 
 
 def _source(document: Any) -> str:
-    return str(document.metadata["source"])
-
-
-def rows(arguments: Arguments) -> None:
-    """Print the store."""
-    write(of_chroma(arguments.state / "chroma", NAME, arguments.docs, path_key="source"))
-
-
-def search(arguments: Arguments) -> None:
-    """Answer questions."""
-    write(answers_of_chroma(arguments.state / "chroma", NAME, arguments.docs, path_key="source"))
-
-
-def vectors(arguments: Arguments) -> None:
-    """Print a sample of texts with their vectors."""
-    write(vectors_of_chroma(arguments.state / "chroma", NAME))
+    return str(document.metadata[PATH_KEY])
 
 
 if __name__ == "__main__":
-    act({"index": index_folder, "rows": rows, "search": search, "vectors": vectors})
+    act({"index": index_folder, **readers(NAME)})

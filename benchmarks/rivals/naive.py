@@ -6,7 +6,7 @@ import chromadb
 
 from benchmarks.rivals.arguments import Arguments, act
 from benchmarks.rivals.model import encoder
-from benchmarks.rivals.rows import answers_of_chroma, of_chroma, vectors_of_chroma, write
+from benchmarks.rivals.plain import PATH_KEY, readers
 
 NAME = "naive"
 SIZE, OVERLAP = 500, 200
@@ -23,7 +23,7 @@ def index(arguments: Arguments) -> None:
             ids=[f"{file}#{number}" for number in range(len(texts))],
             documents=texts,
             embeddings=model.encode(texts),
-            metadatas=[{"source": str(file)} for _ in texts],
+            metadatas=[{PATH_KEY: str(file)} for _ in texts],
         )
 
 
@@ -32,20 +32,5 @@ def window(text: str, size: int, overlap: int) -> list[str]:
     return [text[at : at + size] for at in range(0, max(1, len(text) - overlap), size - overlap)]
 
 
-def rows(arguments: Arguments) -> None:
-    """Print the store."""
-    write(of_chroma(arguments.state / "chroma", NAME, arguments.docs, path_key="source"))
-
-
-def search(arguments: Arguments) -> None:
-    """Answer questions."""
-    write(answers_of_chroma(arguments.state / "chroma", NAME, arguments.docs, path_key="source"))
-
-
-def vectors(arguments: Arguments) -> None:
-    """Print a sample of texts with their vectors."""
-    write(vectors_of_chroma(arguments.state / "chroma", NAME))
-
-
 if __name__ == "__main__":
-    act({"index": index, "rows": rows, "search": search, "vectors": vectors})
+    act({"index": index, **readers(NAME)})
