@@ -68,7 +68,7 @@ class Daemon:
             self._process = subprocess.Popen(command, env=env, stderr=log, stdin=subprocess.DEVNULL)
         try:
             if self._waits:
-                self.until(lambda: any(line["event"] == "ready" for line in self._news()), START_S)
+                self.wait_for("ready")
         except BaseException:
             self._process.kill()
             self._process.wait()
@@ -88,6 +88,15 @@ class Daemon:
     def pid(self) -> int:
         """Its process id."""
         return self._process.pid
+
+    def wait_for(self, event: str) -> None:
+        """Wait until the log has this event.
+
+        Raises:
+            RuntimeError: the daemon ended.
+            TimeoutError: it did not come.
+        """
+        self.until(lambda: any(line["event"] == event for line in self._news()), START_S)
 
     def _news(self) -> list[dict[str, Any]]:
         """The log lines since the last call."""

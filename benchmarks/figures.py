@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import comparison, machine, scale_report
+from benchmarks import comparison, machine, scale_report, start
 from benchmarks.comparison import SECONDS
 from benchmarks.promises import PROMISING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-BENCH, SCALE, GENERATE = "bench", "scale", "generate"
+BENCH, SCALE, GENERATE, START = "bench", "scale", "generate", "start"
 TIMES = {"wall_s": "wall, s", "cpu_s": "CPU, s", "peak_mib": "MiB"}
 WAITS = {"median_s": "median, s", "p95_s": "95 %, s", "p99_s": "99 %, s", "most_s": "longest, s"}
 MORE = {
@@ -141,6 +141,12 @@ def _series(*names: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda values: series(values, *names)
 
 
+def starts(values: Mapping[str, Any]) -> str:
+    """The seconds of ``benchmarks.start``."""
+    lines = [[label, *(f"{value:.2f}" for value in shown)] for label, *shown in start.lines(values)]
+    return markdown(start.HEADS, lines)
+
+
 BLOCKS: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "cold": (BENCH, _series("cold ingest")),
     "days": (BENCH, _series("no change", "touch", "one edit")),
@@ -151,5 +157,6 @@ BLOCKS: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "queries": (BENCH, _series("query during ingest")),
     "scale": (SCALE, scale),
     "generate": (GENERATE, lambda values: f"{values['told']}."),
+    "start": (START, starts),
 }
 """By name of the block: the result that it is made of, and how."""

@@ -38,13 +38,21 @@ def measure(place: Path, files: int, repeats: int) -> list[dict[str, Any]]:
         root = Path(work) / "docs"
         directories = grow(root, files)
         for number in range(repeats + 1):
-            result = _child(root, Path(work) / "state")
+            result = once(root, Path(work) / "state")
             result |= {"place": str(place), "directories": directories, "first": number == 0}
             results.append(result)
     return results
 
 
-def _child(root: Path, state: Path) -> dict[str, Any]:
+def once(root: Path, state: Path) -> dict[str, Any]:
+    """Reconcile in a process of its own; afterwards, everything looks indexed.
+
+    Returns:
+        What `benchmarks.reconcile_once` found.
+
+    Raises:
+        RuntimeError: it failed.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.reconcile_once", str(root), str(state)],
         cwd=systems.ROOT,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json as jsonlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,6 +37,8 @@ def run(
 
     Ctrl-C (or SIGTERM) finishes the document in hand; a second one ends at once.
     """
+    import asyncio
+
     from ingestd import logs
     from ingestd.config import load
     from ingestd.errors import ConfigError, PartialError

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarking import bench as run
 from rich.console import Console
 
 from benchmarks import bench, comparison, corpus, metered, peak, promises, systems
@@ -18,7 +19,6 @@ from benchmarks.series import backfill, ingest, rescan, save
 from benchmarks.series.rows import Row, best, spread
 from ingestd.embed.model import locate
 
-ROOT = Path(__file__).resolve().parents[2]
 OURS = {"wall_s": 10.0, "cpu_s": 12.0, "peak_mib": 300.0}
 NAIVE = {"wall_s": 40.0, "cpu_s": 36.0, "peak_mib": 800.0}
 WAITS: dict[str, Any] = {"median_s": 0.2, "p95_s": 0.3, "p99_s": 0.9, "most_s": 1.9}
@@ -250,18 +250,10 @@ def test_the_bench_runs_for_ingestd_alone(tmp_path: Path) -> None:
         file = tmp_path / "docs" / str(number % 2) / f"{number}.md"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"# Page {number}\n\nA sentence.\n\nAnother one.\n\nThe end.\n")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "benchmarks.bench", "--quick", "--model", "hash"),
-            *("--docs", str(tmp_path / "docs"), "--rivals", "", "--json", str(tmp_path / "b.json")),
-            *("--sizes", "2,4", "--saves", "3", "--waiting", "50", "--rescans", "200"),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    few = ("--sizes", "2,4", "--saves", 3, "--waiting", 50, "--rescans", 200, "--rivals", "")
+    docs, out = tmp_path / "docs", tmp_path / "b.json"
+    done = run("bench", "--quick", "--model", "hash", "--docs", docs, "--json", out, *few)
     assert done.returncode == 0, done.stdout + done.stderr
     for series in bench.MEASURES:
         assert series in done.stdout
-    assert (tmp_path / "b.json").exists()
+    assert out.exists()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from benchmarking import bench
 
-from benchmarks import changes, corpus, edits, reconcile, systems, table
+from benchmarks import changes, corpus, edits, reconcile, start, systems, table
 from benchmarks.compared import Difference, Row, compare, of_path, stale
 from benchmarks.rivals.naive import window
 from benchmarks.rivals.rows import row
@@ -20,8 +18,7 @@ from benchmarks.tree import grow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-ROOT = Path(__file__).resolve().parents[2]
+    from pathlib import Path
 
 
 def rows(*names: str) -> list[Row]:
@@ -247,16 +244,8 @@ def test_the_comparison_runs_for_ingestd_alone(tmp_path: Path) -> None:
     """Three small files: a first ingest, an edit and a kill, each as promised."""
     docs(tmp_path / "docs", ["a.md", "b.md", "part/c.md"])
     out = tmp_path / "out.json"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "benchmarks.least_work", str(tmp_path / "docs")),
-            *("--rivals", "", "--tasks", "T1,T4a,T9a", "--json", str(out)),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    few = ("--rivals", "", "--tasks", "T1,T4a,T9a")
+    done = bench("least_work", tmp_path / "docs", *few, "--json", out)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(out.read_text())["results"][systems.OURS]
     assert found["T1"] == {"embedded": 3, "vectors": 3}
@@ -278,15 +267,28 @@ def test_a_history_is_replayed_under_the_daemon(tmp_path: Path) -> None:
         for changes_made in history:
             values = [{"op": op, "path": path, "text": text} for op, path, text in changes_made]
             lines.write(json.dumps({"changes": values}) + "\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.edits", str(file), "--json", str(out)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = bench("edits", file, "--json", out)
     found = json.loads(out.read_text())
     assert found["end"] == {"extra": 0, "missing": 0, "duplicate": 0}, done.stderr
     assert found["shares"][edits.FRESH]["all"] == {"new": 2, "total": 2, "percent": 100.0}
     assert found["shares"][edits.EMBEDDED]["all"]["new"] == 1, "the former text was known"
     assert found["changes"] == {"edit": 2, "delete": 1}
+
+
+@pytest.mark.slow
+def test_starts_are_measured_with_known_files(tmp_path: Path) -> None:
+    """The daemon and each command, as often as wanted; nothing is left."""
+    out = tmp_path / "out.json"
+    done = bench("start", "--files", 40, "--rounds", 1, "--work", tmp_path, "--json", out)
+    found = json.loads(out.read_text())
+    assert set(found["seconds"]) == {start.WATCHING, *(" ".join(verb) for verb in start.VERBS)}
+    assert all(0 < seconds < 60 for times in found["seconds"].values() for seconds in times)
+    assert done.returncode == (1 if found["slow"] else 0), done.stderr
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_slow_start_is_told() -> None:
+    """The daemon may take longer than a command."""
+    seconds = {start.WATCHING: [1.9, 9.0, 0.1], "status": [0.6, 0.6, 0.1], "version": [0.4]}
+    assert start.slow({"seconds": seconds}) == ["status: 0.60 s"]
+    assert start.slow({"seconds": {start.WATCHING: [2.1]}}) == ["watching: 2.10 s"]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 import tracemalloc
 from pathlib import Path
 
 import pytest
+from benchmarking import bench
 
 from benchmarks.documents import Corpus, lengths
 from benchmarks.edit_plan import WEIGHTS, Edit, Editor, plan, sample
@@ -173,14 +172,12 @@ def test_the_files_to_edit_are_bounded_and_from_everywhere(tmp_path: Path) -> No
 
 def test_the_command_writes_and_edits(tmp_path: Path) -> None:
     """As a person calls it: told is what was written, and how fast."""
-    command = [sys.executable, "-m", "benchmarks.generate", str(tmp_path / "docs"), "--seed", "6"]
-    for more in (["--documents", "30", "--languages", "ko"], ["--edits", "12"]):
-        done = subprocess.run(
-            [*command, *more], cwd=ROOT, capture_output=True, text=True, check=True
-        )
+    command = ("generate", tmp_path / "docs", "--seed", 6)
+    for more in (["--documents", 30, "--languages", "ko"], ["--edits", 12]):
+        done = bench(*command, *more)
         assert "MB/s" in done.stderr or "12 edits" in done.stderr
     assert len(done.stdout.splitlines()) == 12
     file = tmp_path / "results" / "generate.json"
-    subprocess.run([*command, "--edits", "3", "--json", str(file)], cwd=ROOT, check=True)
+    assert bench(*command, "--edits", 3, "--json", file).returncode == 0
     assert json.loads(file.read_text())["told"].startswith("3 edits")
     assert any("/보고서-" in name for name in contents(tmp_path / "docs"))

@@ -6,16 +6,18 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from benchmarking import bench
 
 from benchmarks import census, growth
 from benchmarks.census import ROLES, Sample
 from benchmarks.own_cut import counter
 from benchmarks.scale import corpus_of
 
-ROOT = Path(__file__).resolve().parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def samples(most: int, power: float, start_s: float = 3.0) -> list[Sample]:
@@ -113,19 +115,11 @@ def test_disk_is_told_by_what_it_is_for(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_small_scale_runs_through_the_whole_pipeline(tmp_path: Path) -> None:
     """As a person calls it: all files are indexed, told and drawn, and nothing is left."""
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "benchmarks.scale", "--files", "60", "--chunks", "120"),
-            *("--work", str(tmp_path), "--json", str(tmp_path / "out" / "scale.json")),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    out = tmp_path / "out" / "scale.json"
+    done = bench("scale", "--files", 60, "--chunks", 120, "--work", tmp_path, "--json", out)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "60 of 60 documents" in done.stdout
-    values = json.loads((tmp_path / "out" / "scale.json").read_text())
+    values = json.loads(out.read_text())
     last = values["samples"][-1]
     assert last["chunks"] >= 120
     assert all(last["rss"][role] > 0 for role in ROLES[:2])
