@@ -107,6 +107,7 @@ class Ours:
         for number in corpus.editions:
             self._write(number)
         self.daemon = Daemon(self.folder, place / "state", {"model.name": MODEL})
+        self._told = 0
 
     @property
     def server_pid(self) -> int:
@@ -132,16 +133,18 @@ class Ours:
         return time.monotonic() - started
 
     def compacted(self) -> list[dict[str, Any]]:
-        """Wait while its Chroma is made anew; tells what it said of that.
+        """Wait while its Chroma is made anew; tells what it said of that since the last call.
 
-        It looks whether that is due whenever enough was deleted, so it may well go on as it is.
+        It looks whether that is due whenever enough was deleted, so it may well go on as it is, or
+        have been made anew before the changes were settled.
         """
-        before = len(self.daemon.events("compacted"))
         if self._due():
             with contextlib.suppress(TimeoutError):
                 self.daemon.until(self._busy, BEGINS_S, 0.05)
         self.daemon.until(lambda: not self._busy(), PATIENCE_S, 0.1)
-        return self.daemon.events("compacted")[before:]
+        told = self.daemon.events("compacted")
+        news, self._told = told[self._told :], len(told)
+        return news
 
     def growths(self) -> list[growth.Growth]:
         """Places ever used and live slots, as of the last save."""
