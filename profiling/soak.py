@@ -9,7 +9,7 @@ told of the least at several rests in a row: what is in hand comes and goes by t
 heap gives back what was freed only after a while. In the end the index is checked, and compared
 with one made from nothing.
 
-    python profiling/soak.py                     # 20,000 edits with the real model
+    python profiling/soak.py                     # 40,000 edits with the real model
     python profiling/soak.py --model hash:384    # the same without a model, sooner
     python profiling/soak.py --quick             # two minutes of edits, as in CI
 
@@ -303,7 +303,7 @@ def draw(given: argparse.Namespace, found: Mapping[str, Any]) -> None:
 def options() -> argparse.Namespace:
     """Read the command line."""
     parser = measure.parser(__doc__)
-    parser.add_argument("--edits", type=int, help="edits to make (20000)")
+    parser.add_argument("--edits", type=int, help="edits to make (40000)")
     parser.add_argument("--seconds", type=float, help="make no more after this (6 hours)")
     parser.add_argument("--documents", type=int, help="documents in the folder (800)")
     parser.add_argument(
@@ -325,7 +325,7 @@ def options() -> argparse.Namespace:
         "rest": QUICK_REST,
     }
     long = {
-        "edits": 20_000,
+        "edits": 40_000,
         "seconds": 6 * 3600.0,
         "documents": 800,
         "model": "",
