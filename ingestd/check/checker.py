@@ -70,6 +70,7 @@ class Checker:
         running: somebody works on what waits.
         patience_s: how long a change of a file may take until it is noticed.
         sleep: waits so many seconds.
+        clock: monotonic, in seconds.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Checker:
         running: bool = False,
         patience_s: float = 0.0,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.summary = Summary()
         self._parts = parts
@@ -89,6 +91,7 @@ class Checker:
         self._running = running
         self._patience_s = patience_s
         self._sleep = sleep
+        self._clock = clock
         self._sources: dict[str, tuple[Source, Rules]] = {}
         self._collections: dict[str, Collection] = {}
 
@@ -169,9 +172,9 @@ class Checker:
         """The differences that are still there at a second look."""
         found = self._all()
         while suspects := list(islice(found, SUSPECTS)):
-            deadline = time.monotonic() + self._patience_s
+            deadline = self._clock() + self._patience_s
             while suspects:
-                late = time.monotonic() >= deadline
+                late = self._clock() >= deadline
                 self._parts.reader.forget()
                 still = [finding for finding in suspects if self._is_still_there(finding)]
                 # What the watcher is about to notice takes its time; the rest is certain now.

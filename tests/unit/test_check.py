@@ -587,17 +587,17 @@ def test_a_difference_that_settles_is_dropped(home: Home) -> None:
     """While a daemon runs, what it takes up meanwhile is no finding; what stays is one."""
     home.write("new.md", "new")
     home.write("other.md", "not taken up")
-    waits = 0
+    now = 0.0
 
-    def sleep(_seconds: float) -> None:
-        nonlocal waits
-        waits += 1
-        if waits == 2:
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        if now == 2 * seconds:
             Reconciler(home.database).look(home.source, [b"new.md"])
 
-    found = home.found(running=True, patience_s=0.2, sleep=sleep)
+    found = home.found(running=True, patience_s=1.0, sleep=sleep, clock=lambda: now)
     assert found == [("missing", "other.md")]
-    assert waits > 2
+    assert now == pytest.approx(1.0, abs=0.2)
 
 
 def test_a_damaged_slot_is_certain_at_once(home: Home) -> None:
