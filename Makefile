@@ -39,8 +39,12 @@ install: $(READY) ## Set up what `make run` needs, and stop there
 
 .PHONY: test
 test: $(READY_TEST) ## Set up what the tests need, and run them; ARGS="-k name" picks some
-	HF_HUB_OFFLINE=1 "$(BIN)/python" -m pytest -n auto --dist loadfile \
-		--no-loadscope-reorder $(ARGS)
+	@set -x; HF_HUB_OFFLINE=1 "$(BIN)/python" -m pytest -n auto --dist loadfile \
+		--no-loadscope-reorder $(ARGS) || { { rc=$$?; set +x; } 2>/dev/null; \
+		test $$rc -eq 1 || exit $$rc; \
+		printf '\nWhat failed beside others is run once more, alone. What passes now is flaky: mend it.\n'; \
+		HF_HUB_OFFLINE=1 "$(BIN)/python" -m pytest -v --last-failed \
+		--last-failed-no-failures none $(ARGS); }
 
 .PHONY: model
 model: $(READY_TEST) ## Long: random operations and crashes against a fresh ingest; EXAMPLES=200 STEPS=40
