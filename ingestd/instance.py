@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,14 +11,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from . import lock
 from .embed import model
 from .embed.chroma.layout import digests
 from .embed.chroma.opening import lock_chroma, open_store, store_url
 from .embed.compact import Compactor
-from .embed.cutting import Cutting
 from .embed.engines import open_embedder, require
-from .embed.extract import EXTRACTOR_VERSION
 from .embed.ground import Ground
 from .embed.heal import Healer
 from .embed.hub_cache import recorded_embedding_function, seed_hub_cache
@@ -31,12 +27,12 @@ from .embed.reading.pool import Pool
 from .embed.refill import Refiller
 from .embed.spool import Spool, clear_spools
 from .embed.texts import TextEmbedder
-from .embed.tokenize import longest_input
 from .embed.totals import Totals
 from .embed.write import Writer
-from .errors import AlreadyRunningError, StateError
 from .gauges import Gauges
 from .memory import heap
+from .ownership import owner, take_lock
+from .pipeline import make_cutting, pipeline_version
 from .reconcile import Reconciler
 from .roots import register_sources
 from .tables import open_state
@@ -54,12 +50,9 @@ if TYPE_CHECKING:
     from .location import Location
     from .watch.source import WatchedSource
 
-__all__ = ["Instance", "lock_chroma", "open_instance", "take_lock"]
+__all__ = ["Instance", "lock_chroma", "open_instance"]
 
 log = structlog.get_logger(__name__)
-
-PIPELINE_VERSION = 1
-"""Raise it with every change of what is written to a collection for the same file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +116,7 @@ async def open_instance(
     heap.tune()
     async with AsyncExitStack() as stack:
         url = store_url(settings, mode)
-        roots = tuple(str(source.path.expanduser().absolute()) for source in settings.sources)
-        instance_lock = take_lock(location, lock.Owner.me(verb, store_url=url, sources=roots))
+        instance_lock = take_lock(location, owner(settings, verb, url))
         stack.callback(instance_lock.release)
         spools = location.state_dir / "spool"
         await asyncio.to_thread(clear_spools, spools)
@@ -233,36 +225,6 @@ async def open_instance(
             Gauges(),
             Compactor(ground),
         )
-
-
-def take_lock(location: Location, owner: lock.Owner) -> lock.FileLock:
-    """Be the only instance on this state directory.
-
-    Raises:
-        AlreadyRunningError: another process is; it says which.
-        StateError: the directory cannot be made or written.
-    """
-    try:
-        location.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return lock.FileLock(location.lock_file).acquire(owner)
-    except lock.LockHeldError as error:
-        who = error.owner or "another process"
-        raise AlreadyRunningError(f"{location.state_dir} is in use by {who}") from error
-    except OSError as error:
-        raise StateError(f"{location.state_dir}: {error.strerror}") from error
-
-
-def make_cutting(settings: Settings, spec: ModelSpec) -> Cutting:
-    """How the configuration asks for documents to be cut."""
-    longest = longest_input(spec)
-    tokens = min(settings.chunk.tokens or longest, longest)
-    return Cutting(tokens, settings.chunk.size, settings.chunk.overlap)
-
-
-def pipeline_version(cutting: Cutting, spec: ModelSpec) -> str:
-    """A digest of all that decides which chunks and vectors a file gives."""
-    parts = (PIPELINE_VERSION, EXTRACTOR_VERSION, cutting.version, spec.fingerprint)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def _seed(spec: ModelSpec) -> None:

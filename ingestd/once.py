@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import resource
 import time
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from ingestd_state import chunks, documents
 from ingestd_state.engine import DatabaseError
-from ingestd_state.schema import documents as table
-from ingestd_state.status import DocumentStatus
 
 from .drain import Drain
 from .errors import IngestdError
 from .maintain import Maintainer, maintain
 from .reconcile import Findings
+from .report import report
 from .service import PROGRESS_S, look_for_gone, report_progress, settle
 from .tables import as_told
 
@@ -29,11 +26,17 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-ERRORS_LISTED = 100
 
-
-async def run_once(instance: Instance, stop: Stop, reporter: Reporter) -> dict[str, Any]:
+async def run_once(
+    instance: Instance, stop: Stop, reporter: Reporter, found: Findings | None = None
+) -> dict[str, Any]:
     """Bring the collections in line with the disk, once.
+
+    Args:
+        instance: what is open.
+        stop: a stop that is asked for.
+        reporter: told how far the work is.
+        found: what a glance at all sources found; None: they are to be compared with the disk.
 
     Returns:
         The report: ``documents``, ``chunks``, ``seconds``, ``peak_rss_bytes``,
@@ -46,11 +49,13 @@ async def run_once(instance: Instance, stop: Stop, reporter: Reporter) -> dict[s
     """
     started = time.monotonic()
     drain = Drain(instance)
-    findings = Findings()
+    findings = found or Findings()
     seconds: dict[str, float] = {}
     progress = asyncio.create_task(_progress(instance, reporter), name="progress")
     stopping = asyncio.create_task(_wait(stop), name="stop")
-    work = asyncio.create_task(_work(instance, stop, drain, findings, seconds), name="work")
+    work = asyncio.create_task(
+        _work(instance, stop, drain, findings, seconds, scan=found is None), name="work"
+    )
     try:
         await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
@@ -71,17 +76,30 @@ async def run_once(instance: Instance, stop: Stop, reporter: Reporter) -> dict[s
         **instance.totals.seconds,
         "model_idle": instance.totals.waits.seconds,
     }
-    return await asyncio.to_thread(_report, instance, findings, seconds)
+    return await asyncio.to_thread(
+        report,
+        instance.database,
+        findings,
+        seconds,
+        instance.totals,
+        extraction_peak_bytes=instance.pool.peak_bytes,
+    )
 
 
 async def _work(
-    instance: Instance, stop: Stop, drain: Drain, findings: Findings, seconds: dict[str, float]
+    instance: Instance,
+    stop: Stop,
+    drain: Drain,
+    findings: Findings,
+    seconds: dict[str, float],
+    *,
+    scan: bool,
 ) -> None:
     """Compare all sources with the disk, then deal with all that is due."""
     started = time.monotonic()
     await settle(instance)
     try:
-        for source in instance.sources.values():
+        for source in instance.sources.values() if scan else ():
             findings.add(await asyncio.to_thread(instance.reconciler.reconcile, source))
         seconds["scan"] = time.monotonic() - started
         while not stop.event.is_set():
@@ -124,53 +142,3 @@ async def _progress(instance: Instance, reporter: Reporter) -> None:
     while True:
         await report_progress(instance, reporter)
         await asyncio.sleep(PROGRESS_S)
-
-
-def _report(instance: Instance, findings: Findings, seconds: dict[str, float]) -> dict[str, Any]:
-    with instance.database.read() as connection:
-        states = documents.counts(connection)
-        live = chunks.count_live(connection)
-        failed = list(
-            documents.by_path(
-                connection,
-                table.c.status.in_([DocumentStatus.FAILED.value, DocumentStatus.DEAD.value]),
-                limit=ERRORS_LISTED,
-            )
-        )
-    done = instance.totals.documents
-    skipped = states[DocumentStatus.SKIPPED.value]
-    lost = states[DocumentStatus.FAILED.value] + states[DocumentStatus.DEAD.value]
-    counted = instance.totals.chunks
-    return {
-        "documents": {
-            "seen": findings.seen,
-            "indexed": done["indexed"],
-            "unchanged": max(0, findings.seen - done["indexed"] - skipped - lost),
-            "moved": findings.moved,
-            "deleted": done["deleted"],
-            "skipped": skipped,
-            "failed": lost,
-            "held": findings.held,
-        },
-        "chunks": {
-            **{
-                name: counted[name]
-                for name in ("embedded", "reused", "upserted", "relabelled", "deleted")
-            },
-            "live": live,
-        },
-        "seconds": {
-            name: round(seconds.get(name, 0.0), 3)
-            for name in ("total", "scan", "extract", "embed", "store", "model_idle")
-        },
-        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "extraction_peak_rss_bytes": instance.pool.peak_bytes,
-        "errors": [
-            {
-                "path": document.path.decode("utf-8", "backslashreplace"),
-                "code": document.error_code,
-                "error": document.error_text,
-            }
-            for document in failed
-        ],
-    }

@@ -33,7 +33,7 @@ from ingestd.embed.reading.cut import Cutter
 from ingestd.embed.reading.pool import Pool
 from ingestd.embed.tokenize import open_tokenizer
 from ingestd.errors import DocumentError
-from ingestd.instance import make_cutting
+from ingestd.pipeline import make_cutting
 
 if TYPE_CHECKING:
     import argparse

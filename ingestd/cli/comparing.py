@@ -185,7 +185,7 @@ def _reader(settings: Settings, location: Location, spec: ModelSpec) -> tuple[Re
     from ingestd.check.reading import Reader
     from ingestd.embed.prepare import Preparer
     from ingestd.embed.reading.pool import Pool
-    from ingestd.instance import make_cutting, pipeline_version
+    from ingestd.pipeline import make_cutting, pipeline_version
 
     cutting = make_cutting(settings, spec)
     pipeline = pipeline_version(cutting, spec)

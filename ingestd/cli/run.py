@@ -13,6 +13,7 @@ from . import options
 if TYPE_CHECKING:
     from ingestd.config import Settings, StoreMode
     from ingestd.location import Location
+    from ingestd.signals import Stop
 
 
 def run(
@@ -73,22 +74,47 @@ def run(
 async def _run(
     settings: Settings, location: Location, mode: StoreMode, *, once: bool, verbose: bool
 ) -> dict[str, Any] | None:
-    from ingestd.instance import open_instance
-    from ingestd.once import run_once
-    from ingestd.service import Service
     from ingestd.signals import end_by, listening
-
-    from .progress import make_reporter
 
     report: dict[str, Any] | None = None
     with listening() as stop:
-        reporter = make_reporter(settings.log.level, quiet_end=once, verbose=verbose)
-        verb = "run --once" if once else "run"
-        with reporter:
-            async with open_instance(settings, location, mode, verb=verb) as instance:
-                if once:
-                    report = await run_once(instance, stop, reporter)
-                else:
-                    await Service(instance, stop, reporter).run()
+        if once:
+            report = await _once(settings, location, mode, stop, verbose=verbose)
+        else:
+            await _serve(settings, location, mode, stop, verbose=verbose)
     end_by(stop.signal)
     return report
+
+
+async def _once(
+    settings: Settings, location: Location, mode: StoreMode, stop: Stop, *, verbose: bool
+) -> dict[str, Any]:
+    verb, found = "run --once", None
+    if mode == "embedded":
+        from ingestd.glance import glance
+
+        seen = await glance(settings, location, stop.event, verb=verb)
+        if seen.report is not None:
+            return seen.report
+        found = seen.findings
+    from ingestd.instance import open_instance
+    from ingestd.once import run_once
+
+    from .progress import make_reporter
+
+    with make_reporter(settings.log.level, quiet_end=True, verbose=verbose) as reporter:
+        async with open_instance(settings, location, mode, verb=verb) as instance:
+            return await run_once(instance, stop, reporter, found)
+
+
+async def _serve(
+    settings: Settings, location: Location, mode: StoreMode, stop: Stop, *, verbose: bool
+) -> None:
+    from ingestd.instance import open_instance
+    from ingestd.service import Service
+
+    from .progress import make_reporter
+
+    with make_reporter(settings.log.level, quiet_end=False, verbose=verbose) as reporter:
+        async with open_instance(settings, location, mode, verb="run") as instance:
+            await Service(instance, stop, reporter).run()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, update
+from sqlalchemy import and_, select, update
 
 from . import failpoint, orphans, owned, pages, sources
 from .changes import INTERACTIVE
@@ -20,7 +20,7 @@ from .status import DocumentStatus, sources_of
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Connection
 
     from .engine import Database
     from .sources import Source
@@ -82,16 +82,7 @@ def mark_outdated(database: Database, pipeline: str, *, now: float) -> int:
     Also what was given up since: chunks of the old version are still in the collection. After a
     kill the next start, with whatever version, takes up what is another one's then.
     """
-    where = and_(
-        unindexed(documents.c.status).in_(
-            [
-                DocumentStatus.INDEXED.value,
-                DocumentStatus.SKIPPED.value,
-                DocumentStatus.DEAD.value,
-            ]
-        ),
-        documents.c.pipeline != pipeline,
-    )
+    where = _outdated(pipeline)
     values = {
         "status": DocumentStatus.PENDING.value,
         "changed_at": now,
@@ -103,6 +94,20 @@ def mark_outdated(database: Database, pipeline: str, *, now: float) -> int:
         marked += _mark(database, found, where, values)
         failpoint.reached("backfill.part")
     return marked
+
+
+def is_outdated(connection: Connection, pipeline: str) -> bool:
+    """Whether another version of the pipeline indexed something that is in a collection."""
+    found = select(documents.c.id).where(_outdated(pipeline)).exists()
+    return bool(connection.execute(select(found)).scalar_one())
+
+
+def _outdated(pipeline: str) -> ColumnElement[bool]:
+    finished = (DocumentStatus.INDEXED, DocumentStatus.SKIPPED, DocumentStatus.DEAD)
+    return and_(
+        unindexed(documents.c.status).in_([status.value for status in finished]),
+        documents.c.pipeline != pipeline,
+    )
 
 
 def register(database: Database, name: str, path: bytes, collection: str, rules: str) -> Source:

@@ -11,9 +11,10 @@ import pytest
 
 from ingestd.cli import check_parts, check_system, doctor, table
 from ingestd.config import LimitSettings, Settings, StoreSettings
-from ingestd.instance import lock_chroma, take_lock
+from ingestd.instance import lock_chroma
 from ingestd.location import Location, locate
 from ingestd.lock import FileLock, Owner, holder
+from ingestd.ownership import take_lock
 from ingestd.tables import open_state
 from ingestd.watch import mounts
 from ingestd_state import vectors

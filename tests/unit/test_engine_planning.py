@@ -19,7 +19,7 @@ from ingestd.embed.engines.planning import plan
 from ingestd.embed.model import configured, locate
 from ingestd.engine_options import Device, Engine, Precision, impossible
 from ingestd.errors import EngineMissingError
-from ingestd.instance import make_cutting, pipeline_version
+from ingestd.pipeline import make_cutting, pipeline_version
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -64,7 +64,8 @@ def require(spec: ModelSpec, settings: ModelSettings) -> None:
     Raises:
         EngineMissingError: an engine, a precision or a device is missing.
     """
-    if not spec.hashed:
+    wishes = {settings.engine, settings.precision, settings.device}
+    if not spec.hashed and wishes != {"auto"}:  # that is possible everywhere
         from ingestd.embed.engines.choice import Wish, choose  # noqa: PLC0415  # light without
         from ingestd.embed.engines.machine import look  # noqa: PLC0415  # the same
 

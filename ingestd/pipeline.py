@@ -1,0 +1,30 @@
+"""What decides which chunks and vectors a file gives, and its name: the pipeline version."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from .embed.cutting import Cutting
+from .embed.extract import EXTRACTOR_VERSION
+from .embed.tokenize import longest_input
+
+if TYPE_CHECKING:
+    from .config import Settings
+    from .embed.model import ModelSpec
+
+PIPELINE_VERSION = 1
+"""Raise it with every change of what is written to a collection for the same file."""
+
+
+def make_cutting(settings: Settings, spec: ModelSpec) -> Cutting:
+    """How the configuration asks for documents to be cut."""
+    longest = longest_input(spec)
+    tokens = min(settings.chunk.tokens or longest, longest)
+    return Cutting(tokens, settings.chunk.size, settings.chunk.overlap)
+
+
+def pipeline_version(cutting: Cutting, spec: ModelSpec) -> str:
+    """A digest of all that decides which chunks and vectors a file gives."""
+    parts = (PIPELINE_VERSION, EXTRACTOR_VERSION, cutting.version, spec.fingerprint)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
