@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestd.embed.cutting import Cutting
+from ingestd.embed.extract.bounds import Bounds
 from ingestd.embed.model import ModelSpec
 from ingestd.embed.tokenize import open_tokenizer
 
@@ -24,12 +25,14 @@ class Orders:
         cutting: how documents are cut.
         memory_bytes: address space that a document may take.
         timeout_s: processor time that may pass between two messages.
+        bounds: of what a document may unpack to.
     """
 
     spec: ModelSpec
     cutting: Cutting
     memory_bytes: int
     timeout_s: float
+    bounds: Bounds = field(default_factory=Bounds)
 
     @classmethod
     def of(cls, message: dict[str, Any]) -> Orders:
@@ -40,6 +43,7 @@ class Orders:
             Cutting(**message["cutting"]),
             message["memory_bytes"],
             message["timeout_s"],
+            Bounds(**message["bounds"]),
         )
 
     def message(self) -> dict[str, Any]:
@@ -50,6 +54,7 @@ class Orders:
             "cutting": asdict(self.cutting),
             "memory_bytes": self.memory_bytes,
             "timeout_s": self.timeout_s,
+            "bounds": asdict(self.bounds),
         }
 
     def tokenizer(self) -> Tokenizer:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from ingestd.embed.extract.bounds import Bounds
 from ingestd.errors import ExtractionError
 
 from .messages import Received
@@ -60,7 +61,8 @@ class Pool:
         program: Sequence[str] = PROGRAM,
     ) -> None:
         self.recycled = 0
-        self._orders = Orders(spec, cutting, settings.memory_bytes, settings.timeout_s)
+        bounds = Bounds(settings.unpacked_bytes, settings.unpacked_ratio, settings.entries)
+        self._orders = Orders(spec, cutting, settings.memory_bytes, settings.timeout_s, bounds)
         self._settings = settings
         step = (cutting.size or 1) - cutting.overlap
         self._repeat = -(-(cutting.size or 1) // step) + 1
@@ -89,7 +91,7 @@ class Pool:
         """Yield the parts of a file: see `FileCutter.cut`."""
         with self._turn:
             child = self._ready()
-            received = Received(size, self._repeat)
+            received = Received(size, self._repeat, 2 * self._settings.unpacked_bytes)
             try:
                 yield from self._parts(child, received, fd, name, size)
             finally:

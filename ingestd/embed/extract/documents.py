@@ -1,0 +1,93 @@
+"""Documents that are no text: which reader takes a file, and what it gives.
+
+Each reader is a module of its own, loaded when the first file needs it, with a function
+``read(file, bounds)`` that yields sections. A plug-in takes the files whose suffixes it names.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ingestd.embed.extract.bounds import Bounds
+from ingestd.embed.extract.formats import Format, Kind, format_of
+from ingestd.embed.extract.skip import UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
+
+    from ingestd.ports import Section
+
+HEAD_BYTES = 8 * 1024
+_MODULES: dict[str, str] = {}
+_NOT_READ = {
+    "application/msword": "a document of Word 97 to 2003; save it as .docx",
+    "application/vnd.ms-powerpoint": "a presentation of PowerPoint 97 to 2003; save it as .pptx",
+    "application/x-hwp": "a document of Hangul 5",
+    "application/hwp+zip": "a document of Hangul (HWPX)",
+}
+
+
+class Documents:
+    """Recognises and reads documents.
+
+    Args:
+        bounds: of what may be unpacked.
+    """
+
+    def __init__(self, bounds: Bounds | None = None) -> None:
+        self._bounds = bounds or Bounds()
+
+    def named(self, name: bytes) -> Format | None:
+        """The format that a name tells."""
+        return format_of(name)
+
+    def recognised(
+        self, head: bytes, view: Callable[[], BinaryIO], named: Format | None
+    ) -> Format | None:
+        """The document that a file is by its content; None when it is text, or nothing known.
+
+        Args:
+            head: its first bytes, 8 KiB where it has them.
+            view: opens the whole of it, to be sought in.
+            named: the format that its name tells.
+
+        Raises:
+            SkipDocument: nobody can read it.
+        """
+        if not may_be_document(head, named):
+            return None
+        # Only where there is a document is what tells them apart loaded.
+        from ingestd.embed.extract.recognise import recognised  # noqa: PLC0415
+
+        found = recognised(head, view, named)
+        if found is not None and found.mime in _NOT_READ:
+            raise UnsupportedError(_NOT_READ[found.mime])
+        return found if found is not None and found.kind is Kind.DOCUMENT else None
+
+    def sections(self, found: Format, file: BinaryIO, name: bytes) -> Iterator[Section]:
+        """Yield the sections of a document.
+
+        Args:
+            found: what `recognised` found.
+            file: the whole file.
+            name: the last part of its path.
+
+        Raises:
+            SkipDocument: it has no text, or needs a password.
+        """
+        del name
+        reader = import_module(f"ingestd.embed.extract.{_MODULES[found.mime]}")
+        sections: Iterator[Section] = reader.read(file, self._bounds)
+        return sections
+
+
+_STARTS = (b"%PDF-", b"{\\rtf", b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"\xd0\xcf\x11\xe0")
+
+
+def may_be_document(head: bytes, named: Format | None) -> bool:
+    """Whether a closer look is worth it."""
+    return head.startswith(_STARTS) or (
+        named is not None and named.kind is Kind.DOCUMENT and b"%PDF-" in head
+    )
