@@ -20,7 +20,21 @@ if TYPE_CHECKING:
     from ingestd.ports import Section
 
 HEAD_BYTES = 8 * 1024
-_MODULES: dict[str, str] = {}
+_OOXML = "application/vnd.openxmlformats-officedocument."
+_ODF = "application/vnd.oasis.opendocument."
+_MODULES = {
+    "application/pdf": "pdf",
+    f"{_OOXML}wordprocessingml.document": "docx",
+    f"{_OOXML}spreadsheetml.sheet": "xlsx",
+    f"{_OOXML}presentationml.presentation": "pptx",
+    "application/vnd.ms-excel": "xls",
+    "application/vnd.ms-excel.sheet.binary.macroenabled.12": "xls",
+    f"{_ODF}text": "odf",
+    f"{_ODF}spreadsheet": "odf",
+    f"{_ODF}presentation": "odf",
+    "application/epub+zip": "epub",
+    "application/rtf": "rtf",
+}
 _NOT_READ = {
     "application/msword": "a document of Word 97 to 2003; save it as .docx",
     "application/vnd.ms-powerpoint": "a presentation of PowerPoint 97 to 2003; save it as .pptx",
