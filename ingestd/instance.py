@@ -27,6 +27,7 @@ from .embed.job import EmbedJob
 from .embed.outcome import Recorder
 from .embed.parts import Parts
 from .embed.prepare import Preparer
+from .embed.reading.plugins import installed
 from .embed.reading.pool import Pool
 from .embed.refill import Refiller
 from .embed.spool import Spool, clear_spools
@@ -42,7 +43,7 @@ from .roots import register_sources
 from .tables import open_state
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from ingestd_state.engine import Database
 
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from .embed.chroma.collection import ChromaCollection
     from .embed.chroma.server import ManagedServer
     from .embed.chroma.store import Store
+    from .embed.extract.plugin import Plugin
     from .embed.model import ModelSpec
     from .location import Location
     from .watch.source import WatchedSource
@@ -188,7 +190,8 @@ async def open_instance(
         )
         stack.callback(texts.close)
         cutting = make_cutting(settings, spec)
-        pipeline = pipeline_version(cutting, spec)
+        plugins = await asyncio.to_thread(installed, location.state_dir)
+        pipeline = pipeline_version(cutting, spec, plugins)
         writer = Writer(
             database,
             cache,
@@ -201,7 +204,7 @@ async def open_instance(
         recorder = Recorder(
             database, settings.limits, pipeline=pipeline, totals=totals, clock=time.time
         )
-        pool = Pool(spec, cutting, settings.extract)
+        pool = Pool(spec, cutting, settings.extract, plugins=plugins)
         preparer = Preparer(
             pool,
             pipeline,
@@ -259,9 +262,10 @@ def make_cutting(settings: Settings, spec: ModelSpec) -> Cutting:
     return Cutting(tokens, settings.chunk.size, settings.chunk.overlap)
 
 
-def pipeline_version(cutting: Cutting, spec: ModelSpec) -> str:
+def pipeline_version(cutting: Cutting, spec: ModelSpec, plugins: Iterable[Plugin] = ()) -> str:
     """A digest of all that decides which chunks and vectors a file gives."""
-    parts = (PIPELINE_VERSION, EXTRACTOR_VERSION, cutting.version, spec.fingerprint)
+    readers = tuple((one.name, one.version) for one in plugins if one.suffixes)
+    parts = (PIPELINE_VERSION, EXTRACTOR_VERSION, cutting.version, spec.fingerprint, *readers)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 

@@ -14,9 +14,10 @@ from ingestd.embed.extract.formats import Format, Kind, format_of
 from ingestd.embed.extract.skip import UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import BinaryIO
 
+    from ingestd.embed.extract.plugin import Plugin
     from ingestd.ports import Section
 
 HEAD_BYTES = 8 * 1024
@@ -48,14 +49,20 @@ class Documents:
 
     Args:
         bounds: of what may be unpacked.
+        plugins: readers of other formats; where two name the same suffix, the first one counts.
     """
 
-    def __init__(self, bounds: Bounds | None = None) -> None:
+    def __init__(self, bounds: Bounds | None = None, plugins: Iterable[Plugin] = ()) -> None:
         self._bounds = bounds or Bounds()
+        self._plugins: dict[str, Plugin] = {}
+        for plugin in plugins:
+            for suffix in plugin.suffixes:
+                self._plugins.setdefault(suffix, plugin)
 
     def named(self, name: bytes) -> Format | None:
         """The format that a name tells."""
-        return format_of(name)
+        plugin = self._plugin(name)
+        return Format(plugin.mime, Kind.PLUGIN) if plugin else format_of(name)
 
     def recognised(
         self, head: bytes, view: Callable[[], BinaryIO], named: Format | None
@@ -70,6 +77,8 @@ class Documents:
         Raises:
             SkipDocument: nobody can read it.
         """
+        if named is not None and named.kind is Kind.PLUGIN:
+            return named
         if not may_be_document(head, named):
             return None
         # Only where there is a document is what tells them apart loaded.
@@ -78,7 +87,11 @@ class Documents:
         found = recognised(head, view, named)
         if found is not None and found.mime in _NOT_READ:
             raise UnsupportedError(_NOT_READ[found.mime])
-        return found if found is not None and found.kind is Kind.DOCUMENT else None
+        if found is not None and found.kind is Kind.DOCUMENT:
+            return found
+        if named is not None and named.kind is Kind.DOCUMENT:
+            raise UnsupportedError("it holds something else than its name says")
+        return None
 
     def sections(self, found: Format, file: BinaryIO, name: bytes) -> Iterator[Section]:
         """Yield the sections of a document.
@@ -91,10 +104,23 @@ class Documents:
         Raises:
             SkipDocument: it has no text, or needs a password.
         """
-        del name
+        if found.kind is Kind.PLUGIN and (plugin := self._plugin(name)):
+            from ingestd.embed.extract.plugin import sections  # noqa: PLC0415 - seldom needed
+
+            return sections(plugin, file, text_of(name))
         reader = import_module(f"ingestd.embed.extract.{_MODULES[found.mime]}")
-        sections: Iterator[Section] = reader.read(file, self._bounds)
-        return sections
+        given: Iterator[Section] = reader.read(file, self._bounds)
+        return given
+
+    def _plugin(self, name: bytes) -> Plugin | None:
+        """The plug-in that a name asks for."""
+        stem, dot, suffix = text_of(name).lower().rpartition(".")
+        return self._plugins.get(suffix) if self._plugins and dot and stem else None
+
+
+def text_of(name: bytes) -> str:
+    """A name as text; bytes that are not UTF-8 are shown escaped."""
+    return name.decode("utf-8", "backslashreplace")
 
 
 _STARTS = (b"%PDF-", b"{\\rtf", b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"\xd0\xcf\x11\xe0")

@@ -21,6 +21,8 @@ class Kind(Enum):
     """Source code and structured data."""
     DOCUMENT = "document"
     """No text, but a reader of its own: see `ingestd.embed.extract.documents`."""
+    PLUGIN = "plugin"
+    """Read by somebody else's package: see `ingestd.embed.extract.plugin`."""
     BINARY = "binary"
     """No text that we can read."""
 

@@ -25,6 +25,7 @@ _TOKEN = re.compile(
     r"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?|\\'([0-9a-fA-F]{2})|\\(.)|([{}])|([^\\{}\r\n]+)", re.DOTALL
 )
 _BODY_LEVEL = 9
+_MOST_DEPTH = 1_000
 _MOST_HELD_ROWS = office.ROWS_HELD
 
 
@@ -109,6 +110,8 @@ class _Reader:
         self._star, self._over = False, 0
         if brace == "{":
             self._stack.append(self._state)
+            if len(self._stack) > _MOST_DEPTH:
+                raise ExtractionError(f"groups are nested deeper than {_MOST_DEPTH:,}")
             self._state = replace(self._state)
             return
         state = self._state

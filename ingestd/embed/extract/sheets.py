@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     """The cells of a row that are not empty: number of the column, from 0, and text."""
 
 _LOOKED_AT = 20
+_CELL_END = "\t"
+_BETWEEN = " | "
+_UNTIDY = re.compile("[^ -~\t\u00a1-\u1fff\u3001-\ud7ff\ue000-\ufefe]|  ")
+"""What a cell may have that a line shall not; of what is rare, too much rather than too little."""
 _HEADER_CHARS = 400
 _LEAST_SHARE = 0.5
 _WIDEST_GAP = 20
@@ -63,9 +68,12 @@ def line(cells: Cells, begin: int) -> str:
     for column, text in cells:
         gap = column - last
         parts += [""] * (gap if 0 < gap <= _WIDEST_GAP else gap > 0)
-        parts.append(" ".join(clean(text).split()))
+        parts.append(text)
         last = column + 1
-    return " | ".join(parts)
+    joined = _CELL_END.join(parts)
+    if joined.count(_CELL_END) == len(parts) - 1 and not _UNTIDY.search(joined):
+        return joined.replace(_CELL_END, _BETWEEN)
+    return _BETWEEN.join(" ".join(clean(part).split()) for part in parts)
 
 
 def _header(rows: list[Cells]) -> int | None:

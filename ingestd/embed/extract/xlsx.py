@@ -154,7 +154,8 @@ class _Sheet:
         yield from self._rows
 
     def _start(self, tag: str, attributes: Attributes) -> None:
-        tag = tag.rpartition(":")[2]
+        if ":" in tag:
+            tag = tag.rpartition(":")[2]
         if tag == "c":
             self._type = attributes.get("t", "n")
             self._style = attributes.get("s", "0")
@@ -172,7 +173,8 @@ class _Sheet:
             self._value.append(data)
 
     def _end(self, tag: str) -> None:
-        tag = tag.rpartition(":")[2]
+        if ":" in tag:
+            tag = tag.rpartition(":")[2]
         if tag in {"v", "t"}:
             self._taking = False
         elif tag == "c":

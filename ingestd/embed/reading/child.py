@@ -29,7 +29,7 @@ def serve(channel: Channel) -> None:
     orders = Orders.of(channel.receive())
     try:
         chunker = Chunker(orders.tokenizer(), **asdict(orders.cutting))
-        documents = Documents(orders.bounds)
+        documents = Documents(orders.bounds, orders.plugins)
         cutter = Cutter(chunker, lambda: channel.send(PROGRESS), documents=documents)
         _be_silent()
         limits.confine(orders.memory_bytes)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestd.embed.cutting import Cutting
 from ingestd.embed.extract.bounds import Bounds
+from ingestd.embed.extract.plugin import Plugin
 from ingestd.embed.model import ModelSpec
 from ingestd.embed.tokenize import open_tokenizer
 
@@ -26,6 +27,7 @@ class Orders:
         memory_bytes: address space that a document may take.
         timeout_s: processor time that may pass between two messages.
         bounds: of what a document may unpack to.
+        plugins: readers of other formats.
     """
 
     spec: ModelSpec
@@ -33,6 +35,7 @@ class Orders:
     memory_bytes: int
     timeout_s: float
     bounds: Bounds = field(default_factory=Bounds)
+    plugins: tuple[Plugin, ...] = ()
 
     @classmethod
     def of(cls, message: dict[str, Any]) -> Orders:
@@ -44,6 +47,9 @@ class Orders:
             message["memory_bytes"],
             message["timeout_s"],
             Bounds(**message["bounds"]),
+            tuple(
+                Plugin(**{**row, "suffixes": tuple(row["suffixes"])}) for row in message["plugins"]
+            ),
         )
 
     def message(self) -> dict[str, Any]:
@@ -55,6 +61,7 @@ class Orders:
             "memory_bytes": self.memory_bytes,
             "timeout_s": self.timeout_s,
             "bounds": asdict(self.bounds),
+            "plugins": [asdict(plugin) for plugin in self.plugins],
         }
 
     def tokenizer(self) -> Tokenizer:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ingestd.config import ExtractSettings
     from ingestd.embed.cutting import Cutting
+    from ingestd.embed.extract.plugin import Plugin
     from ingestd.embed.model import ModelSpec
 
     from .parts import Part
@@ -31,6 +32,10 @@ log = structlog.get_logger(__name__)
 WALL_FACTOR = 5
 """How much longer than `extract.timeout_s` a child may be silent that does not compute."""
 _TOO_SLOW_HINT = "Raise `extract.timeout_s`, or exclude the file."
+_HINTS = {
+    TOO_SLOW: _TOO_SLOW_HINT,
+    "was ended by SIGABRT": "Raise `extract.memory_bytes`, or exclude the file.",
+}
 _SLOW_BYTES = 256 * 1024  # at least so much of a file must be done within each such time
 _LARGE_BYTES = 256 * 1024
 _LOOKS = 64
@@ -46,6 +51,7 @@ class Pool:
         spec: the model whose tokens count.
         cutting: how documents are cut.
         settings: the bounds.
+        plugins: readers of other formats.
         program: arguments of the Python interpreter that runs the child.
 
     Attributes:
@@ -58,11 +64,14 @@ class Pool:
         cutting: Cutting,
         settings: ExtractSettings,
         *,
+        plugins: tuple[Plugin, ...] = (),
         program: Sequence[str] = PROGRAM,
     ) -> None:
         self.recycled = 0
         bounds = Bounds(settings.unpacked_bytes, settings.unpacked_ratio, settings.entries)
-        self._orders = Orders(spec, cutting, settings.memory_bytes, settings.timeout_s, bounds)
+        self._orders = Orders(
+            spec, cutting, settings.memory_bytes, settings.timeout_s, bounds, plugins
+        )
         self._settings = settings
         step = (cutting.size or 1) - cutting.overlap
         self._repeat = -(-(cutting.size or 1) // step) + 1
@@ -157,7 +166,7 @@ class Pool:
             if self._closed:
                 raise StoppedError("extraction was stopped") from error
             how = child.obituary()
-            hint = _TOO_SLOW_HINT if how == TOO_SLOW else None
+            hint = _HINTS.get(how)
             raise ExtractionError(f"the extraction child {how}", hint=hint) from error
         except NonsenseError as error:
             raise ExtractionError(f"the extraction child gives no sense: {error}") from error
