@@ -231,3 +231,10 @@ def test_hostile_documents(outcome: Callable[[bytes, str], str], pool: Pool, cas
     assert found
     assert outcome(pdf([["still here"]]), "b.pdf") == "still here"
     assert pool.peak_bytes < SETTINGS.memory_bytes + 200 * MIB
+
+
+def test_a_small_file_may_hold_much_text(outcome: Callable[[bytes, str], str]) -> None:
+    """As long as that is no bomb: what is told of it is bounded, but by what it may unpack to."""
+    data = word_of(paragraph("the same words again and again " * 8) * 3_000)
+    assert len(data) * 200 < 1_000_000
+    assert outcome(data, "a.docx").count("again and again") == 8 * 3_000

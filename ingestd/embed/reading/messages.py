@@ -29,7 +29,6 @@ MAX_HEADINGS = 16
 _DIGEST_BYTES = 32
 _SIGNS = 64
 _EXTRA_CHARS = 1024  # between blocks, an extractor may put more than was there
-_UNPACKED = 400  # a byte of a packed file may become so many characters, headers repeated
 _MOST_PAGES = 10_000_000
 
 MEMORY = "memory"
@@ -83,7 +82,7 @@ class Received:
     Args:
         size: bytes of the file, which bound what can come of it.
         repeat: in how many chunks one character may be.
-        unpacked: characters that may come of a packed file, however small it is.
+        unpacked: characters that may come of it when it is a packed document.
 
     Attributes:
         size: the same.
@@ -95,7 +94,7 @@ class Received:
         self.ended = False
         self.starved = False
         self.size = size
-        self._most = max(2 * size, min(_UNPACKED * size, unpacked)) + _EXTRA_CHARS
+        self._most = max(2 * size, unpacked) + _EXTRA_CHARS
         self._count = 0
         self._left = repeat * self._most
         self._signs = 0

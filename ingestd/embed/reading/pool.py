@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ingestd.embed.extract.bounds import Bounds
+from ingestd.embed.extract.bounds import MIB, Bounds
 from ingestd.errors import ExtractionError
 
 from .messages import Received
@@ -100,7 +100,7 @@ class Pool:
         """Yield the parts of a file: see `FileCutter.cut`."""
         with self._turn:
             child = self._ready()
-            received = Received(size, self._repeat, 2 * self._settings.unpacked_bytes)
+            received = Received(size, self._repeat, self._unpacked(size))
             try:
                 yield from self._parts(child, received, fd, name, size)
             finally:
@@ -142,6 +142,11 @@ class Pool:
                 raise StoppedError("extraction was stopped")
             log.debug("extraction_child_started", pid=self._child.pid)
         return self._child
+
+    def _unpacked(self, size: int) -> int:
+        """Characters that a packed document of this size may give, headers repeated."""
+        bounds = self._orders.bounds
+        return 2 * min(bounds.unpacked_bytes, bounds.unpacked_ratio * size + MIB)
 
     def _parts(
         self, child: Child, received: Received, fd: int, name: bytes, size: int
