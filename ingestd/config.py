@@ -226,6 +226,13 @@ class ExtractSettings(Part):
     recycle_bytes: int = Field(
         default=192 * MIB, ge=1, description="resident memory past which it is replaced"
     )
+    unpacked_bytes: int = Field(
+        default=200 * MIB, ge=MIB, description="bytes that a packed document may unpack to"
+    )
+    unpacked_ratio: int = Field(
+        default=200, ge=1, description="how many times its size that may be, past the first MiB"
+    )
+    entries: int = Field(default=10_000, ge=1, description="parts that a packed document may have")
 
 
 class LogSettings(Part):

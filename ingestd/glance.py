@@ -19,6 +19,7 @@ from ingestd_state.engine import DatabaseError
 from .embed import model
 from .embed.chroma import ended
 from .embed.engines import require
+from .embed.reading.plugins import installed
 from .embed.totals import Totals
 from .ownership import owner, take_lock
 from .pipeline import make_cutting, pipeline_version
@@ -119,7 +120,8 @@ class _Look:
     def _outdated(self, database: Database) -> bool:
         spec = model.configured(self._settings.model)
         require(spec, self._settings.model)
-        version = pipeline_version(make_cutting(self._settings, spec), spec)
+        plugins = installed(self._location.state_dir)
+        version = pipeline_version(make_cutting(self._settings, spec), spec, plugins)
         with database.read() as connection:
             return bulk.is_outdated(connection, version)
 

@@ -23,6 +23,7 @@ from .embed.job import EmbedJob
 from .embed.outcome import Recorder
 from .embed.parts import Parts
 from .embed.prepare import Preparer
+from .embed.reading.plugins import installed
 from .embed.reading.pool import Pool
 from .embed.refill import Refiller
 from .embed.spool import Spool, clear_spools
@@ -180,7 +181,8 @@ async def open_instance(
         )
         stack.callback(texts.close)
         cutting = make_cutting(settings, spec)
-        pipeline = pipeline_version(cutting, spec)
+        plugins = await asyncio.to_thread(installed, location.state_dir)
+        pipeline = pipeline_version(cutting, spec, plugins)
         writer = Writer(
             database,
             cache,
@@ -193,7 +195,7 @@ async def open_instance(
         recorder = Recorder(
             database, settings.limits, pipeline=pipeline, totals=totals, clock=time.time
         )
-        pool = Pool(spec, cutting, settings.extract)
+        pool = Pool(spec, cutting, settings.extract, plugins=plugins)
         preparer = Preparer(
             pool,
             pipeline,

@@ -10,7 +10,10 @@ from .embed.extract import EXTRACTOR_VERSION
 from .embed.tokenize import longest_input
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .config import Settings
+    from .embed.extract.plugin import Plugin
     from .embed.model import ModelSpec
 
 PIPELINE_VERSION = 1
@@ -24,7 +27,8 @@ def make_cutting(settings: Settings, spec: ModelSpec) -> Cutting:
     return Cutting(tokens, settings.chunk.size, settings.chunk.overlap)
 
 
-def pipeline_version(cutting: Cutting, spec: ModelSpec) -> str:
+def pipeline_version(cutting: Cutting, spec: ModelSpec, plugins: Iterable[Plugin] = ()) -> str:
     """A digest of all that decides which chunks and vectors a file gives."""
-    parts = (PIPELINE_VERSION, EXTRACTOR_VERSION, cutting.version, spec.fingerprint)
+    readers = tuple((one.name, one.version) for one in plugins if one.suffixes)
+    parts = (PIPELINE_VERSION, EXTRACTOR_VERSION, cutting.version, spec.fingerprint, *readers)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

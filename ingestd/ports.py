@@ -6,12 +6,13 @@ in-memory twin; one contract suite in ``tests/contract`` runs over both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import os
+    from typing import BinaryIO
 
     import numpy as np
     from numpy.typing import NDArray
@@ -66,12 +67,15 @@ class Block:
         end: one past the last character.
         headings: titles of the sections around it, outermost first.
         heading: 0 for text, 1 to 6 where the block itself is a heading of that level.
+        page: number of the page, slide or sheet that it begins on, from 1; None where a format
+            has none.
     """
 
     start: int
     end: int
     headings: tuple[str, ...] = ()
     heading: int = 0
+    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,31 @@ class Extracted:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """Rows that belong together, of any number; their header is repeated in each chunk.
+
+    The extracted text of a table is what its chunks are, one after the other.
+
+    Attributes:
+        header: a line or a few that tell what the columns are; may be empty.
+        rows: a line each, without its newline; they are taken once, one after the other.
+        title: the document's own title, as in `Extracted`.
+        headings: titles of the sections around it, outermost first.
+        page: as in `Block`.
+    """
+
+    header: str
+    rows: Iterable[str]
+    title: str = ""
+    headings: tuple[str, ...] = ()
+    page: int | None = None
+
+
+Section = Extracted | Table
+"""A part of a document that is not text, as its reader gives it: at most some MiB are in hand."""
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of a document: the unit that is embedded and found.
 
@@ -103,6 +132,8 @@ class Chunk:
         prefix: title and headings, embedded in front of the text; may be empty.
         headings: titles of the sections around it, outermost first.
         digest: SHA-256 of the embedded text; equal digests share one embedding.
+        page: number of the page, slide or sheet that it begins on, from 1; None where a format
+            has none.
     """
 
     ordinal: int
@@ -112,6 +143,7 @@ class Chunk:
     prefix: str
     headings: tuple[str, ...]
     digest: bytes
+    page: int | None = None
 
     @property
     def embedded_text(self) -> str:
@@ -124,6 +156,33 @@ class Extractor(Protocol):
 
     def __call__(self, text: str) -> Extracted:
         """Extract; raise `ExtractionError` when the text is not of this format."""
+
+
+class DocumentReader(Protocol):
+    """Reads documents of one format that is no text; what a plug-in is made of."""
+
+    @property
+    def suffixes(self) -> Sequence[str]:
+        """The ends of the names of such files, without a dot, in lower case."""
+
+    @property
+    def mime(self) -> str:
+        """The media type."""
+
+    @property
+    def version(self) -> str:
+        """Another one when what it gives changes: then its documents are read again."""
+
+    def read(self, file: BinaryIO, name: str) -> Iterator[Section]:
+        """Yield the sections of a document, in reading order.
+
+        The title of the first one is the document's. Raise `SkipDocument` where there is nothing
+        to read, and anything else where the file is damaged.
+
+        Args:
+            file: the whole file, to be read and sought in, not to be closed.
+            name: the last part of its path, which may lie.
+        """
 
 
 class Tokenizer(Protocol):

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 PAGE = 250
 """Slots in hand at once."""
+TOLD = ("title", "headings", "page", "lang")
+"""Labels that only the file can tell."""
 MOVING = frozenset({DocumentStatus.PENDING, DocumentStatus.WORKING, DocumentStatus.FAILED})
 
 
@@ -220,7 +222,7 @@ class SlotCheck:
         if chunk.text != record.text:
             return Kind.STALE, f"the text of chunk {row.ordinal}", "another text"
         found = reading.metadata(chunk)
-        return wrong_labels({key: found[key] for key in ("title", "headings", "lang")}, record)
+        return wrong_labels({key: found[key] for key in TOLD}, record)
 
 
 def _about(

@@ -70,6 +70,20 @@ def _engine(spec: ModelSpec, asked: ModelSettings, location: Location) -> Iterat
         yield Finding("engine", "warn", f"{found}; {made}")
 
 
+def plugins(_settings: Settings, location: Location) -> Iterator[Finding]:
+    """Readers of other formats that are installed can be used."""
+    from ingestd.embed.reading.plugins import installed
+
+    for plugin in installed(location.state_dir, remember=False):
+        if plugin.problem:
+            mend = "Mend or uninstall it; its documents keep what is indexed."
+            yield Finding(f"plug-in {plugin.name}", "fail", plugin.problem, mend)
+        else:
+            suffixes = ", ".join(f".{suffix}" for suffix in plugin.suffixes)
+            said = f"{plugin.mime} {plugin.version} ({suffixes})"
+            yield Finding(f"plug-in {plugin.name}", "ok", said)
+
+
 def state_table(_settings: Settings, location: Location) -> Iterator[Finding]:
     """The state table opens, is of this version, and whole."""
     from ingestd.tables import as_told, cure
@@ -207,4 +221,13 @@ def _holding(path: Path) -> list[int]:
     return sorted(set(found) - {os.getpid()})
 
 
-CHECKS: tuple[Check, ...] = (chromadb, model, state_table, vectors_cache, locks, port, store)
+CHECKS: tuple[Check, ...] = (
+    chromadb,
+    model,
+    plugins,
+    state_table,
+    vectors_cache,
+    locks,
+    port,
+    store,
+)

@@ -184,12 +184,14 @@ def _cache(location: Location) -> AbstractContextManager[Database | None]:
 def _reader(settings: Settings, location: Location, spec: ModelSpec) -> tuple[Reader, Pool]:
     from ingestd.check.reading import Reader
     from ingestd.embed.prepare import Preparer
+    from ingestd.embed.reading.plugins import installed
     from ingestd.embed.reading.pool import Pool
     from ingestd.pipeline import make_cutting, pipeline_version
 
     cutting = make_cutting(settings, spec)
-    pipeline = pipeline_version(cutting, spec)
-    pool = Pool(spec, cutting, settings.extract)
+    plugins = installed(location.state_dir, remember=False)
+    pipeline = pipeline_version(cutting, spec, plugins)
+    pool = Pool(spec, cutting, settings.extract, plugins=plugins)
     preparer = Preparer(
         pool,
         pipeline,

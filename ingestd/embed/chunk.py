@@ -17,12 +17,13 @@ from ingestd.embed.cutting import Cutting
 from ingestd.embed.draft import Draft, white_space_before
 from ingestd.embed.pack import pack
 from ingestd.embed.split import MAX_PIECE_CHARS, Splitter, Unit, batches, mark
-from ingestd.ports import Chunk
+from ingestd.embed.tabular import TableCutter
+from ingestd.ports import Block, Chunk, Extracted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ingestd.ports import Block, Extracted, Tokenizer
+    from ingestd.ports import Table, Tokenizer
 
 _SPECIAL_TOKENS = 2
 _MAX_PREFIX_TOKENS = 48
@@ -76,6 +77,20 @@ class Chunker:
             cutting.size, cutting.overlap
         )
 
+    def table_chunks(self, table: Table) -> Iterator[Chunk]:
+        """Yield the chunks of a table; the places are those in their texts, put together.
+
+        Windows do not overlap here: they too begin with the header, and end with a row.
+        """
+        cutting = self._cutting
+        if cutting.size is not None:
+            budget, tokenizer = cutting.size, None
+        else:
+            empty = Extracted("", table.title, "", ())
+            document = _Document(self._tokenizer, cutting.max_tokens, empty)
+            budget, tokenizer = document.room(table.headings), self._tokenizer
+        return TableCutter(table, budget, tokenizer, self.chunks).chunks()
+
 
 class _Document:
     """The cutting of one document."""
@@ -96,7 +111,12 @@ class _Document:
             start, end = draft.start, draft.end
             digest = hashlib.sha256(draft.embedded(self._text).encode()).digest()
             own = self._text[start:end]
-            yield Chunk(ordinal, start, end, own, draft.prefix, draft.headings, digest)
+            headings, page = draft.headings, draft.page
+            yield Chunk(ordinal, start, end, own, draft.prefix, headings, digest, page)
+
+    def room(self, headings: tuple[str, ...]) -> int:
+        """Tokens for the text of a chunk that is no heading."""
+        return self._limit - self._prefix(headings, own=False)[1]
 
     # By structure
 
@@ -105,7 +125,7 @@ class _Document:
         for units in pack(self._units(), self._budget, self._mark):
             first = units[0]
             prefix, _ = self._prefix(first.headings, own=bool(first.heading))
-            yield Draft(first.start, units[-1].end, prefix, first.headings)
+            yield Draft(first.start, units[-1].end, prefix, first.headings, first.page)
 
     def _units(self) -> Iterator[Unit]:
         """Yield the blocks that fit, and the parts of those that do not."""
@@ -117,13 +137,13 @@ class _Document:
     def _block_units(self, block: Block, cost: int) -> Iterator[Unit]:
         rank = 3 if block.heading else 2
         headings = block.headings
-        budget = self._limit - self._prefix(headings, own=False)[1]
+        budget = self.room(headings)
         if cost <= budget and block.end - block.start <= MAX_PIECE_CHARS:
-            yield Unit(block.start, block.end, cost, rank, headings, block.heading)
+            yield Unit(block.start, block.end, cost, rank, headings, block.heading, block.page)
             return
         heading = block.heading
         for unit in self._splitter.fitting(block.start, block.end, budget):
-            yield replace(unit, rank=rank, headings=headings, heading=heading)
+            yield replace(unit, rank=rank, headings=headings, heading=heading, page=block.page)
             rank, heading = unit.rank, 0
 
     def _budget(self, first: Unit) -> int:
@@ -163,13 +183,14 @@ class _Document:
 
     def _windows(self, size: int, overlap: int) -> Iterator[Draft]:
         """Yield windows of a number of characters, cut at white space where there is some."""
-        headings = _HeadingsAt(self._blocks)
+        blocks = _BlockAt(self._blocks)
         start, length = 0, len(self._text)
         while start < length:
             end = min(start + size, length)
             if end < length:
                 end = white_space_before(self._text, end, end - (size - overlap) // 5)
-            yield Draft(start, end, "", headings.at(start))
+            block = blocks.at(start)
+            yield Draft(start, end, "", block.headings, block.page)
             if end == length:
                 return
             start = max(end - overlap, start + 1)
@@ -204,20 +225,20 @@ class _Document:
         ]
 
 
-class _HeadingsAt:
-    """The headings around ever later places."""
+class _BlockAt:
+    """The block around ever later places."""
 
     def __init__(self, blocks: Sequence[Block]) -> None:
         self._blocks = blocks
         self._next = 0
-        self._path: tuple[str, ...] = ()
+        self._last = Block(0, 0)
 
-    def at(self, place: int) -> tuple[str, ...]:
-        """The headings around a place, which is not before the last one asked for."""
+    def at(self, place: int) -> Block:
+        """The last block that begins up to a place, which is not before the last one asked for."""
         while self._next < len(self._blocks) and self._blocks[self._next].start <= place:
-            self._path = self._blocks[self._next].headings
+            self._last = self._blocks[self._next]
             self._next += 1
-        return self._path
+        return self._last
 
 
 def shorter_forms(parts: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ class Draft:
     end: int
     prefix: str
     headings: tuple[str, ...]
+    page: int | None = None
 
     def embedded(self, text: str) -> str:
         """What the model would see."""

@@ -66,7 +66,7 @@ def of_chunk(prepared: Prepared, chunk: Chunk, *, pipeline: str, now: float) -> 
         **labels(prepared.source, prepared.document.path, prepared.fingerprint.mtime_ns),
         "title": prepared.title,
         "headings": " > ".join(chunk.headings),
-        "page": None,
+        "page": chunk.page,
         "start": chunk.start,
         "end": chunk.end,
         "ordinal": chunk.ordinal,

@@ -19,8 +19,8 @@ from ingestd.errors import (
 from ingestd.ports import Fingerprint
 from ingestd_state.engine import DatabaseError
 
-from .extract.formats import Kind, format_of
-from .extract.skip import BinaryFileError, NoTextError, SkipDocument
+from .extract.formats import format_of
+from .extract.skip import NoTextError, SkipDocument
 from .reading.file import digest_of
 from .reading.opening import GoneError, look, open_inside
 from .reading.parts import Batch, Head, StoppedError
@@ -240,9 +240,6 @@ class Preparer:
     def _take(self, prepared: Prepared, fd: int, size: int) -> None:
         """Have the file cut; what the cutter read is what counts."""
         name = prepared.document.path.rpartition(b"/")[2]
-        named = format_of(name)
-        if named is not None and named.kind is Kind.BINARY:
-            raise BinaryFileError(named.mime)
         digest = prepared.digest
         try:
             with contextlib.closing(self._cutter.cut(fd, name, size)) as parts:

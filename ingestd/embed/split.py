@@ -52,6 +52,7 @@ class Unit:
             block, 3 a heading.
         headings: titles of the sections around it, outermost first.
         heading: its level where it is a heading, else 0.
+        page: where it begins, as in `Block`.
     """
 
     start: int
@@ -60,6 +61,7 @@ class Unit:
     rank: int
     headings: tuple[str, ...] = ()
     heading: int = 0
+    page: int | None = None
 
 
 class Splitter:

@@ -52,14 +52,14 @@ _CACHE_KIB = 2_048
 _TABLES = """
 CREATE TABLE chunks (
     ordinal INTEGER PRIMARY KEY, start INTEGER, "end" INTEGER, text TEXT, prefix TEXT,
-    headings TEXT, digest BLOB, slot TEXT
+    headings TEXT, digest BLOB, page INTEGER, slot TEXT
 );
 CREATE INDEX waiting ON chunks (digest, "end" - start, ordinal) WHERE slot IS NULL;
 CREATE TABLE leaving (number INTEGER PRIMARY KEY, slot TEXT);
 """
 _ADD = """
-INSERT INTO chunks (ordinal, start, "end", text, prefix, headings, digest)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO chunks (ordinal, start, "end", text, prefix, headings, digest, page)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 _MATCH = """
 UPDATE chunks SET slot = ? WHERE ordinal = (
@@ -67,11 +67,11 @@ UPDATE chunks SET slot = ? WHERE ordinal = (
     ORDER BY ordinal LIMIT 1)
 """
 _READ = """
-SELECT ordinal, start, "end", text, prefix, headings, digest, slot
+SELECT ordinal, start, "end", text, prefix, headings, digest, page, slot
 FROM chunks WHERE ordinal > ? ORDER BY ordinal LIMIT ?
 """
 _AT = """
-SELECT ordinal, start, "end", text, prefix, headings, digest FROM chunks WHERE ordinal = ?
+SELECT ordinal, start, "end", text, prefix, headings, digest, page FROM chunks WHERE ordinal = ?
 """
 _LEAVING = "SELECT slot FROM leaving ORDER BY number LIMIT ?"
 _TAKEN = """
@@ -140,10 +140,7 @@ class Spool:
         with self._transaction():
             self._database.executemany(
                 _ADD,
-                [
-                    (c.ordinal, c.start, c.end, c.text, c.prefix, json.dumps(c.headings), c.digest)
-                    for c in chunks
-                ],
+                map(_values, chunks),
             )
         self._number += len(chunks)
 
@@ -242,6 +239,12 @@ def clear_spools(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def _values(chunk: Chunk) -> tuple[object, ...]:
+    c = chunk
+    headings = json.dumps(c.headings)
+    return c.ordinal, c.start, c.end, c.text, c.prefix, headings, c.digest, c.page
+
+
 def _chunk(values: Sequence[Any]) -> Chunk:
-    ordinal, start, end, text, prefix, headings, digest = values
-    return Chunk(ordinal, start, end, text, prefix, tuple(json.loads(headings)), digest)
+    ordinal, start, end, text, prefix, headings, digest, page = values
+    return Chunk(ordinal, start, end, text, prefix, tuple(json.loads(headings)), digest, page)

@@ -164,7 +164,8 @@ def test_the_same_bytes_are_not_always_the_same(
         ("b.txt", "text/markdown", Outcome.CONTENT),
         ("b.md", "text/plain", Outcome.CONTENT),
         ("no-suffix", "text/markdown", Outcome.CONTENT),
-        ("b.pdf", "text/markdown", Outcome.SKIPPED),
+        ("b.pdf", "text/markdown", Outcome.CONTENT),
+        ("b.png", "text/markdown", Outcome.SKIPPED),
     ],
 )
 def test_a_new_name_may_mean_another_format(

@@ -201,23 +201,28 @@ def test_skips_and_failures_arrive_as_they_were() -> None:
         {"error": []},
         {"head": ["Title"]},
         {"head": "Title"},
-        {"chunks": [[0, "text", "", []]]},  # before the head
+        {"chunks": [[0, "text", "", [], None]]},  # before the head
         {**HEAD, "chunks": []},
-        {**HEAD, "chunks": [[0, "", "", []]]},
-        {**HEAD, "chunks": [[-1, "text", "", []]]},
-        {**HEAD, "chunks": [["0", "text", "", []]]},
-        {**HEAD, "chunks": [[0, "text", None, []]]},
-        {**HEAD, "chunks": [[0, "text", "", [1]]]},
-        {**HEAD, "chunks": [[0, "text", "", ["a"] * 100]]},
+        {**HEAD, "chunks": [[0, "", "", [], None]]},
+        {**HEAD, "chunks": [[-1, "text", "", [], None]]},
+        {**HEAD, "chunks": [["0", "text", "", [], None]]},
+        {**HEAD, "chunks": [[0, "text", None, [], None]]},
+        {**HEAD, "chunks": [[0, "text", "", [1], None]]},
+        {**HEAD, "chunks": [[0, "text", "", ["a"] * 100, None]]},
         {**HEAD, "chunks": [[0, "text", ""]]},
-        {**HEAD, "chunks": [[0, "te\ud800xt", "", []]]},
-        {**HEAD, "chunks": [[0, "te\0xt", "", []]]},
-        {**HEAD, "chunks": [[0, "text", "", ["\ud800"]]]},
-        {**HEAD, "chunks": [[0, "text", "x" * 5_000, ["x" * 5_000]]]},
+        {**HEAD, "chunks": [[0, "text", "", []]]},
+        {**HEAD, "chunks": [[0, "text", "", [], "1"]]},
+        {**HEAD, "chunks": [[0, "text", "", [], 0]]},
+        {**HEAD, "chunks": [[0, "text", "", [], True]]},
+        {**HEAD, "chunks": [[0, "text", "", [], 1.5]]},
+        {**HEAD, "chunks": [[0, "te\ud800xt", "", [], None]]},
+        {**HEAD, "chunks": [[0, "te\0xt", "", [], None]]},
+        {**HEAD, "chunks": [[0, "text", "", ["\ud800"], None]]},
+        {**HEAD, "chunks": [[0, "text", "x" * 5_000, ["x" * 5_000], None]]},
         {"head": ["\ud800", "text/plain"]},
         {"head": ["x" * 10_000, "text/plain"]},
-        {**HEAD, "chunks": [[10**9, "text", "", []]]},
-        {**HEAD, "chunks": [[5, "text", "", []], [4, "text", "", []]]},
+        {**HEAD, "chunks": [[10**9, "text", "", [], None]]},
+        {**HEAD, "chunks": [[5, "text", "", [], None], [4, "text", "", [], None]]},
         {**HEAD, "end": "xyz"},
         {**HEAD, "end": "ab"},
         {**HEAD, "end": 5},
@@ -231,7 +236,7 @@ def test_nonsense_is_refused(message: Any) -> None:
 
 def test_what_a_file_gives_is_bounded_by_its_size() -> None:
     """Neither chunks nor signs of progress without end."""
-    for message in ({**HEAD, "chunks": [[0, "text", "", []]]}, PROGRESS):
+    for message in ({**HEAD, "chunks": [[0, "text", "", [], None]]}, PROGRESS):
         received = Received(10)
         with pytest.raises(NonsenseError):
             list(chain.from_iterable(received.parts(message) for _ in range(5_000)))
@@ -239,7 +244,7 @@ def test_what_a_file_gives_is_bounded_by_its_size() -> None:
 
 def test_windows_that_overlap_may_repeat_text() -> None:
     """As often as the configuration says, and no more."""
-    message = {**HEAD, "chunks": [[0, "x" * 1_000, "", []]] * 3}
+    message = {**HEAD, "chunks": [[0, "x" * 1_000, "", [], None]] * 3}
     list(Received(100, 4).parts(message))
     with pytest.raises(NonsenseError):
         list(Received(100, 1).parts(message))
@@ -255,5 +260,5 @@ def test_a_message_for_people_always_passes() -> None:
 def test_the_digest_is_made_of_what_came() -> None:
     """A child cannot pass a text for another's."""
     made = chunk(0, 0, "text", "Title")
-    [_, batch] = Received(100).parts({**HEAD, "chunks": [[0, "text", "Title", []]]})
+    [_, batch] = Received(100).parts({**HEAD, "chunks": [[0, "text", "Title", [], None]]})
     assert batch == Batch([made])

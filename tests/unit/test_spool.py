@@ -6,6 +6,7 @@ import hashlib
 import resource
 import signal
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,7 +46,7 @@ def test_chunks_come_back_as_they_were(spool: Spool) -> None:
         chunk(0, "a\0b"),
         chunk(1, "안녕 \U0001f600", prefix="T > \x00"),
         chunk(2, start=1 << 40),
-        chunk(5),
+        replace(chunk(5), page=1_000),
     ]
     spool.add(chunks[:3])
     spool.add(chunks[3:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -27,8 +28,15 @@ __all__ = [
     "mime_of",
 ]
 
-EXTRACTOR_VERSION = 1
+EXTRACTOR_VERSION = 2
 """Part of the pipeline version: raise it with every change of what an extractor gives."""
+
+
+_SNIFFED_CHARS = 2_000
+_PAGE = re.compile(
+    r"(?:<\?xml[^<>]*>\s*|<!--[^>]*>\s*)?<(?:!doctype\s+html|html|head|meta|body|table)\b",
+    re.IGNORECASE,
+)
 
 
 def extract(data: bytes, path: bytes) -> Extracted:
@@ -42,7 +50,7 @@ def extract(data: bytes, path: bytes) -> Extracted:
         SkipDocument: the file is binary, undecodable or without text.
     """
     named = format_of(path)
-    if named is not None and named.kind is Kind.BINARY:
+    if named is not None and named.kind in {Kind.BINARY, Kind.DOCUMENT}:
         raise BinaryFileError(named.mime)
     # Only where texts are extracted are the decoders and parsers loaded.
     from ingestd.embed.extract.decode import decode  # noqa: PLC0415
@@ -74,7 +82,7 @@ def mime_of(path: bytes) -> str:
 
 def sniffed(text: str) -> Format:
     """The format of a text whose name says nothing."""
-    head = text[:200].lstrip().lower()
-    if head.startswith(("<!doctype html", "<html")):
+    head = text[:_SNIFFED_CHARS].lstrip()
+    if _PAGE.match(head):
         return HTML
     return SCRIPT if head.startswith("#!") else PLAIN

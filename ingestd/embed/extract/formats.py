@@ -19,6 +19,10 @@ class Kind(Enum):
     """HTML and XHTML."""
     CODE = "code"
     """Source code and structured data."""
+    DOCUMENT = "document"
+    """No text, but a reader of its own: see `ingestd.embed.extract.documents`."""
+    PLUGIN = "plugin"
+    """Read by somebody else's package: see `ingestd.embed.extract.plugin`."""
     BINARY = "binary"
     """No text that we can read."""
 
@@ -114,17 +118,29 @@ _SOURCES = {
     "text/x-visual-basic": "vb bas vbs",
     "text/x-tcl": "tcl",
 }
-_BINARIES = {
+_WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_POWERPOINT = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+_DOCUMENTS = {
     "application/pdf": "pdf",
+    _WORD: "docx docm dotx dotm",
+    _EXCEL: "xlsx xlsm xltx xltm",
+    _POWERPOINT: "pptx pptm ppsx ppsm potx potm",
     "application/msword": "doc dot",
-    "application/vnd.ms-excel": "xls xlt xlsb",
+    "application/vnd.ms-excel": "xls xlt",
+    "application/vnd.ms-excel.sheet.binary.macroenabled.12": "xlsb",
     "application/vnd.ms-powerpoint": "ppt pps pot",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx docm dotx",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx xlsm xltx",
-    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx pptm ppsx",
-    "application/vnd.oasis.opendocument": "odt ods odp odg",
-    "application/x-hwp": "hwp hwpx",
-    "application/epub+zip": "epub mobi azw azw3",
+    "application/vnd.oasis.opendocument.text": "odt ott",
+    "application/vnd.oasis.opendocument.spreadsheet": "ods ots",
+    "application/vnd.oasis.opendocument.presentation": "odp otp",
+    "application/epub+zip": "epub",
+    "application/rtf": "rtf",
+    "application/x-hwp": "hwp",
+    "application/hwp+zip": "hwpx",
+}
+_BINARIES = {
+    "application/x-mobipocket-ebook": "mobi azw azw3",
+    "application/vnd.oasis.opendocument.graphics": "odg",
     "image/*": "png jpg jpeg jpe gif bmp ico cur tif tiff webp avif heic heif jxl psd xcf raw cr2 "
     "nef dng exr hdr icns tga",
     "audio/*": "mp3 wav flac ogg oga opus m4a aac wma aif aiff mid midi",
@@ -171,7 +187,11 @@ def _by_suffix() -> dict[str, Format]:
         for mime, (kind, suffixes) in _TEXTS.items()
         for suffix in suffixes.split()
     }
-    for kind, rows in ((Kind.CODE, _SOURCES), (Kind.BINARY, _BINARIES)):
+    for kind, rows in (
+        (Kind.CODE, _SOURCES),
+        (Kind.DOCUMENT, _DOCUMENTS),
+        (Kind.BINARY, _BINARIES),
+    ):
         for mime, suffixes in rows.items():
             table.update(dict.fromkeys(suffixes.split(), Format(mime, kind)))
     return table

@@ -52,3 +52,25 @@ class NoTextError(SkipDocument):
     def __reduce__(self) -> tuple[type[NoTextError], tuple[str]]:
         """Rebuild from the detail alone: the exception crosses a process boundary."""
         return type(self), (self.detail,)
+
+
+class EncryptedError(SkipDocument):
+    """The file can be read with a password only: reason ``encrypted``."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__("encrypted", detail)
+
+    def __reduce__(self) -> tuple[type[EncryptedError], tuple[str]]:
+        """Rebuild from the detail alone: the exception crosses a process boundary."""
+        return type(self), (self.detail,)
+
+
+class UnsupportedError(SkipDocument):
+    """The file is a document, but of a format that nobody here reads: reason ``unsupported``."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__("unsupported", detail)
+
+    def __reduce__(self) -> tuple[type[UnsupportedError], tuple[str]]:
+        """Rebuild from the detail alone: the exception crosses a process boundary."""
+        return type(self), (self.detail,)

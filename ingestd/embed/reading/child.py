@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ingestd.embed.chunk import Chunker
+from ingestd.embed.extract.documents import Documents
 from ingestd.embed.extract.skip import SkipDocument
 from ingestd.errors import DocumentError, IngestdError
 
@@ -28,7 +29,8 @@ def serve(channel: Channel) -> None:
     orders = Orders.of(channel.receive())
     try:
         chunker = Chunker(orders.tokenizer(), **asdict(orders.cutting))
-        cutter = Cutter(chunker, lambda: channel.send(PROGRESS))
+        documents = Documents(orders.bounds, orders.plugins)
+        cutter = Cutter(chunker, lambda: channel.send(PROGRESS), documents=documents)
         _be_silent()
         limits.confine(orders.memory_bytes)
     except IngestdError as error:

@@ -6,10 +6,19 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from ingestd.embed.extract import SkipDocument, extract, may_be_markup, sniffed
-from ingestd.embed.extract.formats import Kind, format_of
+from ingestd.embed.extract import (
+    BinaryFileError,
+    NoTextError,
+    SkipDocument,
+    extract,
+    may_be_markup,
+    sniffed,
+)
+from ingestd.embed.extract.documents import HEAD_BYTES, Documents
+from ingestd.embed.extract.formats import Kind
 from ingestd.embed.extract.segment import SegmentReader
 from ingestd.errors import DocumentError, ExtractionError, UnreadableError
+from ingestd.ports import Table
 
 from .encoding import encoding_of, texts
 from .file import FileBytes
@@ -21,12 +30,14 @@ if TYPE_CHECKING:
 
     from ingestd.embed.chunk import Chunker
     from ingestd.embed.extract.formats import Format
-    from ingestd.ports import Chunk, Extracted
+    from ingestd.ports import Chunk, Extracted, Section
 
     from .parts import Part
 
 WHOLE_BYTES = 1024 * 1024
-_HELD_WHOLE = frozenset({Kind.HTML, Kind.BINARY})
+_HELD_WHOLE = frozenset({Kind.HTML})
+SECTION_GAP = "\n\n"
+"""What stands between two sections in the extracted text."""
 BATCH_CHARS = 48 * 1024
 BATCH_CHUNKS = 256
 
@@ -38,6 +49,7 @@ class Cutter:
         chunker: cuts texts.
         progress: called now and then while a long file is read, also when it gives no chunks.
         whole_bytes: a file that is longer is read as a stream, if its format allows.
+        documents: reads what is no text.
     """
 
     def __init__(
@@ -46,10 +58,12 @@ class Cutter:
         progress: Callable[[], None] = lambda: None,
         *,
         whole_bytes: int = WHOLE_BYTES,
+        documents: Documents | None = None,
     ) -> None:
         self._chunker = chunker
         self._progress = progress
         self._whole_bytes = whole_bytes
+        self._documents = documents or Documents()
 
     def cut(self, fd: int, name: bytes, size: int) -> Generator[Part, None, None]:
         """Yield the parts of a file: see `FileCutter.cut`."""
@@ -67,7 +81,14 @@ class Cutter:
         yield End(file.digest)
 
     def _parts(self, file: FileBytes, name: bytes) -> Iterator[Part]:
-        named = format_of(name)
+        named = self._documents.named(name)
+        if named is not None and named.kind is Kind.BINARY:
+            raise BinaryFileError(named.mime)
+        found = self._documents.recognised(file.head(HEAD_BYTES), file.view, named)
+        if found is not None:
+            return self._document(file, name, found)
+        if named is not None and named.kind is Kind.DOCUMENT:  # its name lies: it may be text
+            named, name = None, b""
         if file.size <= self._whole_bytes or (named is not None and named.kind in _HELD_WHOLE):
             return self._whole(file, name)
         return self._long(file, name, named)
@@ -95,6 +116,32 @@ class Cutter:
         yield Head(first.title, named.mime)
         rest = (replace(reader.read(text), title=first.title) for text in found)
         yield from batches(self._chunks(chain([first], rest)))
+
+    def _document(self, file: FileBytes, name: bytes, found: Format) -> Iterator[Part]:
+        """Cut section by section; the first one gives the title."""
+        sections = self._documents.sections(found, file.stream(), name)
+        first = next(sections, None)
+        if first is None:
+            raise NoTextError
+        yield Head(first.title, found.mime)
+        titled = (replace(section, title=first.title) for section in chain([first], sections))
+        yield from batches(self._section_chunks(titled))
+        file.settle()
+
+    def _section_chunks(self, sections: Iterable[Section]) -> Iterator[Chunk]:
+        """Yield the chunks of sections, with their places in the whole, gaps included."""
+        offset = ordinal = 0
+        for section in sections:
+            if isinstance(section, Table):
+                found, length = self._chunker.table_chunks(section), 0
+            else:
+                found, length = self._chunker.chunks(section), len(section.text)
+            for one in found:
+                start, end = one.start + offset, one.end + offset
+                yield replace(one, ordinal=ordinal, start=start, end=end)
+                ordinal += 1
+                length = max(length, one.end)
+            offset += length + len(SECTION_GAP)
 
     def _chunks(self, extracted: Iterable[Extracted]) -> Iterator[Chunk]:
         """Yield the chunks of segments, with their places in the whole."""

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from typing import TYPE_CHECKING
 
+from ingestd.errors import UnreadableError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import BinaryIO
+
+    from _typeshed import WriteableBuffer
 
 PIECE_BYTES = 256 * 1024
 PROGRESS_BYTES = 32 * 1024 * 1024
+HELD_BYTES = 16 * 1024 * 1024
+"""A file that is sought in is held in memory up to this size."""
 
 
 def pieces(fd: int, size: int, start: int = 0) -> Iterator[bytes]:
@@ -86,3 +94,58 @@ class FileBytes:
         for piece in self.content():
             data += piece
         return bytes(data)
+
+    def view(self) -> BinaryIO:
+        """Its bytes as a stream to be sought in, to find out about them."""
+        return io.BufferedReader(_View(self._fd, self.size), PIECE_BYTES // 4)
+
+    def stream(self) -> BinaryIO:
+        """Its bytes as a stream to be sought in, digested; call `settle` when it was read."""
+        if self.size <= HELD_BYTES:
+            return io.BytesIO(self.read())
+        for _ in self.content():
+            pass
+        return self.view()
+
+    def settle(self) -> None:
+        """See that what was read from the stream is what was digested.
+
+        Raises:
+            UnreadableError: the file changed meanwhile.
+        """
+        if self.size <= HELD_BYTES:
+            return
+        digest = self.digest
+        for _ in self.content():
+            pass
+        if self.digest != digest:
+            raise UnreadableError("it changed while it was read")
+
+
+class _View(io.RawIOBase):
+    """The first bytes of an open file, whose own offset is left alone."""
+
+    def __init__(self, fd: int, size: int) -> None:
+        self._fd = fd
+        self._size = size
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise ValueError("a place before the beginning")
+        self._place = base + offset
+        return self._place
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        room = memoryview(buffer).cast("B")
+        left = max(0, self._size - self._place)
+        count = os.preadv(self._fd, [room[:left]], self._place) if left else 0
+        self._place += count
+        return count

@@ -29,6 +29,7 @@ MAX_HEADINGS = 16
 _DIGEST_BYTES = 32
 _SIGNS = 64
 _EXTRA_CHARS = 1024  # between blocks, an extractor may put more than was there
+_MOST_PAGES = 10_000_000
 
 MEMORY = "memory"
 """A failure for lack of memory."""
@@ -51,7 +52,8 @@ def messages(parts: Iterable[Part]) -> Iterator[dict[str, Any]]:
                 yield held
                 held = {}
             held["chunks"] = [
-                [chunk.start, chunk.text, chunk.prefix, chunk.headings] for chunk in part.chunks
+                [chunk.start, chunk.text, chunk.prefix, chunk.headings, chunk.page]
+                for chunk in part.chunks
             ]
     if held:
         yield held
@@ -80,6 +82,7 @@ class Received:
     Args:
         size: bytes of the file, which bound what can come of it.
         repeat: in how many chunks one character may be.
+        unpacked: characters that may come of it when it is a packed document.
 
     Attributes:
         size: the same.
@@ -87,11 +90,11 @@ class Received:
         starved: whether it failed for lack of memory.
     """
 
-    def __init__(self, size: int, repeat: int = 1) -> None:
+    def __init__(self, size: int, repeat: int = 1, unpacked: int = 0) -> None:
         self.ended = False
         self.starved = False
         self.size = size
-        self._most = 2 * size + _EXTRA_CHARS
+        self._most = max(2 * size, unpacked) + _EXTRA_CHARS
         self._count = 0
         self._left = repeat * self._most
         self._signs = 0
@@ -144,7 +147,7 @@ class Received:
         return ExtractionError(text)
 
     def _chunk(self, row: Any) -> Chunk:
-        start, text, prefix, headings = _row(row)
+        start, text, prefix, headings, page = _row(row)
         end = start + len(text)
         if not self._has_head or not text or start < self._start or end > self._most:
             raise NonsenseError("a chunk that cannot be")
@@ -158,7 +161,7 @@ class Received:
             self._prefix = prefix
         embedded = f"{prefix}\n{text}" if prefix else text
         digest = hashlib.sha256(embedded.encode("utf-8")).digest()
-        chunk = Chunk(self._count, start, end, text, self._prefix, self._headings, digest)
+        chunk = Chunk(self._count, start, end, text, self._prefix, self._headings, digest, page)
         self._count += 1
         self._start = start
         return chunk
@@ -195,17 +198,23 @@ def _is_storable(text: str) -> bool:
     return "\0" not in text
 
 
-def _row(row: Any) -> tuple[int, str, str, tuple[str, ...]]:
+def _row(row: Any) -> tuple[int, str, str, tuple[str, ...], int | None]:
     match row:
-        case [int(start), str(text), str(prefix), list(headings)] if (
+        case [int(start), str(text), str(prefix), list(headings), page] if (
             start >= 0
             and _is_storable(text)
             and len(headings) <= MAX_HEADINGS
             and all(isinstance(title, str) for title in headings)
             and _is_label(prefix + "".join(headings))
+            and _is_page(page)
         ):
-            return start, text, prefix, tuple(headings)
+            return start, text, prefix, tuple(headings), page
     raise NonsenseError("no chunk")
+
+
+def _is_page(value: Any) -> bool:
+    """Whether this is the number of a page, or None."""
+    return value is None or (type(value) is int and 0 < value <= _MOST_PAGES)
 
 
 def _digest(value: Any) -> bytes:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestd.embed.cutting import Cutting
+from ingestd.embed.extract.bounds import Bounds
+from ingestd.embed.extract.plugin import Plugin
 from ingestd.embed.model import ModelSpec
 from ingestd.embed.tokenize import open_tokenizer
 
@@ -24,12 +26,16 @@ class Orders:
         cutting: how documents are cut.
         memory_bytes: address space that a document may take.
         timeout_s: processor time that may pass between two messages.
+        bounds: of what a document may unpack to.
+        plugins: readers of other formats.
     """
 
     spec: ModelSpec
     cutting: Cutting
     memory_bytes: int
     timeout_s: float
+    bounds: Bounds = field(default_factory=Bounds)
+    plugins: tuple[Plugin, ...] = ()
 
     @classmethod
     def of(cls, message: dict[str, Any]) -> Orders:
@@ -40,6 +46,10 @@ class Orders:
             Cutting(**message["cutting"]),
             message["memory_bytes"],
             message["timeout_s"],
+            Bounds(**message["bounds"]),
+            tuple(
+                Plugin(**{**row, "suffixes": tuple(row["suffixes"])}) for row in message["plugins"]
+            ),
         )
 
     def message(self) -> dict[str, Any]:
@@ -50,6 +60,8 @@ class Orders:
             "cutting": asdict(self.cutting),
             "memory_bytes": self.memory_bytes,
             "timeout_s": self.timeout_s,
+            "bounds": asdict(self.bounds),
+            "plugins": [asdict(plugin) for plugin in self.plugins],
         }
 
     def tokenizer(self) -> Tokenizer:

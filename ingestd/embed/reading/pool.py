@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from ingestd.embed.extract.bounds import MIB, Bounds
 from ingestd.errors import ExtractionError
 
 from .messages import Received
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from ingestd.config import ExtractSettings
     from ingestd.embed.cutting import Cutting
+    from ingestd.embed.extract.plugin import Plugin
     from ingestd.embed.model import ModelSpec
 
     from .parts import Part
@@ -30,6 +32,10 @@ log = structlog.get_logger(__name__)
 WALL_FACTOR = 5
 """How much longer than `extract.timeout_s` a child may be silent that does not compute."""
 _TOO_SLOW_HINT = "Raise `extract.timeout_s`, or exclude the file."
+_HINTS = {
+    TOO_SLOW: _TOO_SLOW_HINT,
+    "was ended by SIGABRT": "Raise `extract.memory_bytes`, or exclude the file.",
+}
 _SLOW_BYTES = 256 * 1024  # at least so much of a file must be done within each such time
 _LARGE_BYTES = 256 * 1024
 _LOOKS = 64
@@ -45,6 +51,7 @@ class Pool:
         spec: the model whose tokens count.
         cutting: how documents are cut.
         settings: the bounds.
+        plugins: readers of other formats.
         program: arguments of the Python interpreter that runs the child.
 
     Attributes:
@@ -57,10 +64,14 @@ class Pool:
         cutting: Cutting,
         settings: ExtractSettings,
         *,
+        plugins: tuple[Plugin, ...] = (),
         program: Sequence[str] = PROGRAM,
     ) -> None:
         self.recycled = 0
-        self._orders = Orders(spec, cutting, settings.memory_bytes, settings.timeout_s)
+        bounds = Bounds(settings.unpacked_bytes, settings.unpacked_ratio, settings.entries)
+        self._orders = Orders(
+            spec, cutting, settings.memory_bytes, settings.timeout_s, bounds, plugins
+        )
         self._settings = settings
         step = (cutting.size or 1) - cutting.overlap
         self._repeat = -(-(cutting.size or 1) // step) + 1
@@ -89,7 +100,7 @@ class Pool:
         """Yield the parts of a file: see `FileCutter.cut`."""
         with self._turn:
             child = self._ready()
-            received = Received(size, self._repeat)
+            received = Received(size, self._repeat, self._unpacked(size))
             try:
                 yield from self._parts(child, received, fd, name, size)
             finally:
@@ -132,6 +143,11 @@ class Pool:
             log.debug("extraction_child_started", pid=self._child.pid)
         return self._child
 
+    def _unpacked(self, size: int) -> int:
+        """Characters that a packed document of this size may give, headers repeated."""
+        bounds = self._orders.bounds
+        return 2 * min(bounds.unpacked_bytes, bounds.unpacked_ratio * size + MIB)
+
     def _parts(
         self, child: Child, received: Received, fd: int, name: bytes, size: int
     ) -> Iterator[Part]:
@@ -155,7 +171,7 @@ class Pool:
             if self._closed:
                 raise StoppedError("extraction was stopped") from error
             how = child.obituary()
-            hint = _TOO_SLOW_HINT if how == TOO_SLOW else None
+            hint = _HINTS.get(how)
             raise ExtractionError(f"the extraction child {how}", hint=hint) from error
         except NonsenseError as error:
             raise ExtractionError(f"the extraction child gives no sense: {error}") from error

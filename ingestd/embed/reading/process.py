@@ -122,14 +122,14 @@ def _start(theirs: socket.socket, program: Sequence[str]) -> subprocess.Popen[by
         [sys.executable, *program, str(theirs.fileno()), str(os.getpid())],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        env=_environment(),
+        env=environment(),
         pass_fds=(theirs.fileno(),),
         start_new_session=True,
         cwd="/",
     )
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """What a child needs to find its libraries; no secrets, and few threads and arenas."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     return {

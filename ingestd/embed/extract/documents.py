@@ -1,0 +1,133 @@
+"""Documents that are no text: which reader takes a file, and what it gives.
+
+Each reader is a module of its own, loaded when the first file needs it, with a function
+``read(file, bounds)`` that yields sections. A plug-in takes the files whose suffixes it names.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ingestd.embed.extract.bounds import Bounds
+from ingestd.embed.extract.formats import Format, Kind, format_of
+from ingestd.embed.extract.skip import UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import BinaryIO
+
+    from ingestd.embed.extract.plugin import Plugin
+    from ingestd.ports import Section
+
+HEAD_BYTES = 8 * 1024
+_OOXML = "application/vnd.openxmlformats-officedocument."
+_ODF = "application/vnd.oasis.opendocument."
+_MODULES = {
+    "application/pdf": "pdf",
+    f"{_OOXML}wordprocessingml.document": "docx",
+    f"{_OOXML}spreadsheetml.sheet": "xlsx",
+    f"{_OOXML}presentationml.presentation": "pptx",
+    "application/vnd.ms-excel": "xls",
+    "application/vnd.ms-excel.sheet.binary.macroenabled.12": "xls",
+    f"{_ODF}text": "odf",
+    f"{_ODF}spreadsheet": "odf",
+    f"{_ODF}presentation": "odf",
+    "application/epub+zip": "epub",
+    "application/rtf": "rtf",
+}
+_NOT_READ = {
+    "application/msword": "a document of Word 97 to 2003; save it as .docx",
+    "application/vnd.ms-powerpoint": "a presentation of PowerPoint 97 to 2003; save it as .pptx",
+    "application/x-hwp": "a document of Hangul 5",
+    "application/hwp+zip": "a document of Hangul (HWPX)",
+}
+
+
+class Documents:
+    """Recognises and reads documents.
+
+    Args:
+        bounds: of what may be unpacked.
+        plugins: readers of other formats; where two name the same suffix, the first one counts.
+    """
+
+    def __init__(self, bounds: Bounds | None = None, plugins: Iterable[Plugin] = ()) -> None:
+        self._bounds = bounds or Bounds()
+        self._plugins: dict[str, Plugin] = {}
+        for plugin in plugins:
+            for suffix in plugin.suffixes:
+                self._plugins.setdefault(suffix, plugin)
+
+    def named(self, name: bytes) -> Format | None:
+        """The format that a name tells."""
+        plugin = self._plugin(name)
+        return Format(plugin.mime, Kind.PLUGIN) if plugin else format_of(name)
+
+    def recognised(
+        self, head: bytes, view: Callable[[], BinaryIO], named: Format | None
+    ) -> Format | None:
+        """The document that a file is by its content; None when it is text, or nothing known.
+
+        Args:
+            head: its first bytes, 8 KiB where it has them.
+            view: opens the whole of it, to be sought in.
+            named: the format that its name tells.
+
+        Raises:
+            SkipDocument: nobody can read it.
+        """
+        if named is not None and named.kind is Kind.PLUGIN:
+            return named
+        if not may_be_document(head, named):
+            return None
+        # Only where there is a document is what tells them apart loaded.
+        from ingestd.embed.extract.recognise import recognised  # noqa: PLC0415
+
+        found = recognised(head, view, named)
+        if found is not None and found.mime in _NOT_READ:
+            raise UnsupportedError(_NOT_READ[found.mime])
+        if found is not None and found.kind is Kind.DOCUMENT:
+            return found
+        if named is not None and named.kind is Kind.DOCUMENT:
+            raise UnsupportedError("it holds something else than its name says")
+        return None
+
+    def sections(self, found: Format, file: BinaryIO, name: bytes) -> Iterator[Section]:
+        """Yield the sections of a document.
+
+        Args:
+            found: what `recognised` found.
+            file: the whole file.
+            name: the last part of its path.
+
+        Raises:
+            SkipDocument: it has no text, or needs a password.
+        """
+        if found.kind is Kind.PLUGIN and (plugin := self._plugin(name)):
+            from ingestd.embed.extract.plugin import sections  # noqa: PLC0415 - seldom needed
+
+            return sections(plugin, file, text_of(name))
+        reader = import_module(f"ingestd.embed.extract.{_MODULES[found.mime]}")
+        given: Iterator[Section] = reader.read(file, self._bounds)
+        return given
+
+    def _plugin(self, name: bytes) -> Plugin | None:
+        """The plug-in that a name asks for."""
+        stem, dot, suffix = text_of(name).lower().rpartition(".")
+        return self._plugins.get(suffix) if self._plugins and dot and stem else None
+
+
+def text_of(name: bytes) -> str:
+    """A name as text; bytes that are not UTF-8 are shown escaped."""
+    return name.decode("utf-8", "backslashreplace")
+
+
+_STARTS = (b"%PDF-", b"{\\rtf", b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"\xd0\xcf\x11\xe0")
+
+
+def may_be_document(head: bytes, named: Format | None) -> bool:
+    """Whether a closer look is worth it."""
+    return head.startswith(_STARTS) or (
+        named is not None and named.kind is Kind.DOCUMENT and b"%PDF-" in head
+    )

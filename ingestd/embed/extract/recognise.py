@@ -1,0 +1,119 @@
+"""What a file is by its content: a name may lie, and documents are told by their first bytes."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from typing import TYPE_CHECKING
+
+from ingestd.embed.extract import ole
+from ingestd.embed.extract.formats import Kind, format_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
+    from ingestd.embed.extract.formats import Format
+
+_PDF = re.compile(rb"%PDF-\d\.\d")
+_PDF_SURE = re.compile(
+    rb"%PDF-\d\.\d\s*[\r\n](?:%[^\r\n]*[\x80-\xff]|[^\0]*?\d+ \d+ obj\b)", re.DOTALL
+)
+_PDF_START = 1024
+_RTF = b"{\\rtf"
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+_MOST_MIME_BYTES = 200
+_MOST_TYPES_BYTES = 1024 * 1024
+
+# By the main part's content type, whose subtype ends in the flavour (template, macros).
+_OFFICE = (
+    (b"wordprocessingml", "docx"),
+    (b"ms-word.", "docx"),
+    (b"spreadsheetml", "xlsx"),
+    (b"ms-excel.sheet.binary", "xlsb"),
+    (b"ms-excel.", "xlsx"),
+    (b"presentationml", "pptx"),
+    (b"ms-powerpoint.", "pptx"),
+)
+_MAIN = re.compile(
+    rb'ContentType\s*=\s*["\'](application/[\w.+-]{1,120}?\.(?:document|sheet|presentation|'
+    rb'slideshow|template)(?:\.binary)?(?:\.macroEnabled)?\.main(?:\+xml)?)["\']',
+    re.IGNORECASE,
+)
+_MAIN_PARTS = {
+    "word/document.xml": "docx",
+    "xl/workbook.xml": "xlsx",
+    "xl/workbook.bin": "xlsb",
+    "ppt/presentation.xml": "pptx",
+    "META-INF/container.xml": "epub",
+}
+_SUFFIX_OF_MIMETYPE = {
+    "application/epub+zip": "epub",
+    "application/hwp+zip": "hwpx",
+    "application/vnd.oasis.opendocument.text": "odt",
+    "application/vnd.oasis.opendocument.text-template": "odt",
+    "application/vnd.oasis.opendocument.spreadsheet": "ods",
+    "application/vnd.oasis.opendocument.spreadsheet-template": "ods",
+    "application/vnd.oasis.opendocument.presentation": "odp",
+    "application/vnd.oasis.opendocument.presentation-template": "odp",
+}
+
+
+def recognised(head: bytes, view: Callable[[], BinaryIO], named: Format | None) -> Format | None:
+    """The format that the content of a file tells; None when it tells none, as text does.
+
+    Args:
+        head: its first bytes.
+        view: opens the whole of it, to be sought in; called for archives only.
+        named: the format that its name tells; a text that happens to begin like a document stays
+            one.
+    """
+    is_document = named is not None and named.kind is Kind.DOCUMENT
+    if _PDF_SURE.match(head) or (is_document and _PDF.search(head[:_PDF_START])):
+        return _of("pdf")
+    if head.startswith(_RTF):
+        return _of("rtf")
+    if head.startswith(ole.MAGIC):
+        return _of(ole.kind(view()))
+    if head.startswith(_ZIP):
+        return packed(view(), named)
+    return None
+
+
+def packed(file: BinaryIO, named: Format | None) -> Format | None:
+    """The format of a ZIP archive by what is in it; None when it is no document."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            suffix = _suffix(archive)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, ValueError, OSError, RuntimeError):
+        # Damaged: whoever reads what its name tells says how.
+        is_document = named is not None and named.kind is Kind.DOCUMENT
+        return named if is_document else None
+    return _of(suffix)
+
+
+def _suffix(archive: zipfile.ZipFile) -> str:
+    names = archive.NameToInfo
+    if "mimetype" in names:
+        mimetype = _start(archive, "mimetype", _MOST_MIME_BYTES).decode("latin-1").strip()
+        if mimetype in _SUFFIX_OF_MIMETYPE:
+            return _SUFFIX_OF_MIMETYPE[mimetype]
+    if "[Content_Types].xml" in names:
+        types = _start(archive, "[Content_Types].xml", _MOST_TYPES_BYTES)
+        main = [found[1].lower() for found in _MAIN.finditer(types)]
+        for part, suffix in _OFFICE:
+            if any(part in mime for mime in main):
+                return suffix
+    for name, suffix in _MAIN_PARTS.items():
+        if name in names:
+            return suffix
+    return ""
+
+
+def _start(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    with archive.open(name) as part:
+        return part.read(most)
+
+
+def _of(suffix: str) -> Format | None:
+    return format_of(b"a." + suffix.encode()) if suffix else None
