@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from ingestd.embed.extract import SkipDocument, extract, may_be_markup, sniffed
+from ingestd.embed.extract import SkipDocument, cleaned, extract, may_be_markup, sniffed
 from ingestd.embed.extract.formats import Kind, format_of
 from ingestd.embed.extract.segment import SegmentReader
 from ingestd.errors import DocumentError, ExtractionError, UnreadableError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .parts import Part
 
 WHOLE_BYTES = 1024 * 1024
-_HELD_WHOLE = frozenset({Kind.HTML, Kind.BINARY})
+_HELD_WHOLE = frozenset({Kind.HTML, Kind.NOTEBOOK, Kind.BINARY})
 BATCH_CHARS = 48 * 1024
 BATCH_CHUNKS = 256
 
@@ -85,7 +85,7 @@ class Cutter:
             named, pieces = sniffed(first), chain([first], pieces)
             if named.kind in _HELD_WHOLE:
                 return self._whole(file, name)
-        return self._stream(pieces, named)
+        return self._stream(cleaned(pieces, named.kind), named)
 
     def _stream(self, pieces: Iterator[str], named: Format) -> Iterator[Part]:
         """Cut segment by segment; the first one gives the title."""
