@@ -26,10 +26,16 @@ _HOLDER = re.compile(
     r"namespace|module|mod|protocol|extension|record|actor|contract|library|service|message|impl|"
     r"package[ \t]+object|companion[ \t]+object)\b[ \t]*([^{;=]*)"
 )
-_NAME = re.compile(r"[\w$.:]+")
+_NAME = re.compile(r"[\w$]+(?:(?:\.|::|\\)[\w$]+)*")
+_AFTER_NAME = re.compile(
+    r"(?:<[^\n]*>)?\s*(?:$|[:{(\[]|(?:extends|implements|where|final|permits|with|for|is)\b)"
+)
+_PEEKED_CHARS = 1000
+_BODY = re.compile(r"\s*\{|[ \t]+\S")
+_OPENS_OR_ENDS = re.compile(r"[;{]")
 _FUNCTION = re.compile(
     _MODIFIERS + r"(?:function\*?|func|fun|fn|def|sub|macro_rules!|init|rpc)[ \t]+"
-    r"(?:\([^()\n]*?([\w.]+)[^\w()\n]*\)[ \t]*)?([\w$.:?!<]*[\w$?!])"
+    r"(?:\([^()\n]*?([\w.]+)[^\w()\n]*\)[ \t]*)?([\w$.:?!]+(?:<[^()\n]*?>\.\w+)?)"
 )
 _VALUE = re.compile(
     _MODIFIERS
@@ -42,6 +48,7 @@ _TYPE = re.compile(
 )
 _LABELLED = re.compile(r"([\w-]+(?:[ \t]+\"[^\"\n]*\")+)[ \t]*\{")
 _LAST_NAME = re.compile(r"([\w$~.:]+)[ \t]*$")
+_BEGINS_SIGNATURE = re.compile(r"[ \t]*[\w~@$\[<]")
 _CONTROLS = """
     if else elif elsif elseif for foreach while until unless switch match case when return do try
     catch finally new throw delete using lock with goto assert sizeof await yield synchronized
@@ -59,13 +66,14 @@ class _Braces(Grammar):
     ends = re.compile(r"[)\]]*\}")
     attached = re.compile(
         r"//|/\*|\*|#(?!include|define|if|el|endif|undef|import)|@|\[\w|template\b"
+        r"|[A-Za-z_][\w \t]*\**$"
     )
     marks = re.compile(
         r"""(/\*|`|"{3})|"(?:[^"\\\n]++|\\.)*+"?|'(?:[^'\\\n]|\\.){0,99}+'|//.*|^[ \t]*\#.*"""
     )
-    closing: ClassVar = {"/*": "*/", "`": "`", '"""': '"""'}
+    closing: ClassVar = {"/*": "*/"}
 
-    def definition(self, line: str, *, inside: bool) -> Definition | None:
+    def definition(self, line: str, text: str, end: int, *, inside: bool) -> Definition | None:
         """What a line begins."""
         if len(line) > _MOST_CHARS:
             return None
@@ -73,7 +81,17 @@ class _Braces(Grammar):
         opens, closes = bare.count("{"), bare.count("}")
         if bare.endswith((";", ",")) and not opens:
             return None
-        found = _held(bare) or _named(bare) or _function(bare, inside=inside)
+        found = _held(bare)
+        if found is not None and not opens and not bare.endswith(("(", ",", ":")):
+            # A class without a body.
+            found = found if _BODY.match(text, end) else Definition(found.name, done=True)
+        found = found or _named(bare)
+        if found is None:
+            found = _function(bare, inside=inside)
+            # A declaration, or a call, looks like a definition up to the sign that ends it.
+            if found is not None and not opens:
+                sign = _OPENS_OR_ENDS.search(text, end, end + _PEEKED_CHARS)
+                found = found if sign and sign[0] == "{" else None
         if found is not None and 0 < opens <= closes:
             return Definition(found.name, done=True)
         return found
@@ -85,13 +103,13 @@ def _held(line: str) -> Definition | None:
     if found is None:
         return None
     rest = found[1].strip()
-    # A function that returns one, or a variable.
-    if "(" in rest and not rest.endswith((")", "(", ",")) and "{" not in line:
-        return None
-    name = _NAME.search(rest)
     if "impl" in line[: found.start(1)]:
         return Definition(rest[:100].strip(), holds=True)
-    return Definition(name[0] if name else "", holds=True) if name else None
+    name = _NAME.match(rest)
+    # Otherwise it is a variable of that type, or what a function gives.
+    if name is None or not _AFTER_NAME.match(rest[name.end() :]):
+        return None
+    return Definition(name[0], holds=True)
 
 
 def _named(line: str) -> Definition | None:
@@ -110,16 +128,24 @@ def _function(line: str, *, inside: bool) -> Definition | None:
     head, parenthesis, rest = line.partition("(")
     if not parenthesis or "=" in head or not _SIGNATURE_END.search(line):
         return None
+    if not _BEGINS_SIGNATURE.match(head):
+        return None
     words = head.replace("*", " ").replace("&", " ").split()
     found = _LAST_NAME.search(head)
     if not words or found is None or words[0] in _CONTROL or words[-1] in _CONTROL:
         return None
     if "." in found[1] or '"' in head or "'" in head:
         return None
-    # One word alone may be a call.
-    if len(words) == 1 and not (line.endswith("{") and (inside or rest.startswith(")"))):
+    if len(words) == 1 and not _may_be_bare(line, rest, inside=inside):
         return None
     return Definition(found[1])
+
+
+def _may_be_bare(line: str, rest: str, *, inside: bool) -> bool:
+    """Whether a name alone may be a function: a method, one of a shell, or its type is above."""
+    if line.endswith("{"):
+        return inside or rest.startswith(")")
+    return not line[0].isspace()
 
 
 _GRAMMAR = _Braces()

@@ -50,7 +50,7 @@ class Grammar(ABC):
         ends: matches such a line when it ends a definition.
         attached: matches a line that belongs to the definition below: a comment, a decorator.
         marks: finds strings and comments of one line, and in group 1 marks that open a longer one.
-        closing: what ends the string or comment that a mark opens.
+        closing: what ends the string or comment that a mark opens, where it is another mark.
     """
 
     dedents: ClassVar[bool]
@@ -58,11 +58,18 @@ class Grammar(ABC):
     ends: ClassVar[re.Pattern[str]]
     attached: ClassVar[re.Pattern[str]]
     marks: ClassVar[re.Pattern[str]]
-    closing: ClassVar[dict[str, str]]
+    closing: ClassVar[dict[str, str]] = {}
 
     @abstractmethod
-    def definition(self, line: str, *, inside: bool) -> Definition | None:
-        """What a line begins, if anything; ``inside`` a definition that holds others."""
+    def definition(self, line: str, text: str, end: int, *, inside: bool) -> Definition | None:
+        """What a line begins, if anything.
+
+        Args:
+            line: the line.
+            text: the whole text.
+            end: where the line ends in it.
+            inside: whether it stands in a definition that holds others.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +146,12 @@ class _Reader:
             self._add(start, end)
             self._attached = -1
             if self._grammar.ends.match(bare):
-                self._leave(indent)
+                self._leave(indent + 1)
+                self._leave(indent, most=1)
             return
         if self._grammar.dedents:
             self._leave(indent)
-        found = self._definition(line, indent)
+        found = self._definition(line, end, indent)
         if found is not None:
             self._enter(self._attached if self._attached >= 0 else start, indent, found)
         if not self._grammar.attached.match(bare):
@@ -152,13 +160,12 @@ class _Reader:
             self._attached = start
         self._add(start, end)
         if found is not None and found.done:
-            self._leave(indent)
+            self._leave(indent, most=1)
 
-    def _definition(self, line: str, indent: int) -> Definition | None:
+    def _definition(self, line: str, end: int, indent: int) -> Definition | None:
         """What the line defines, where something can be defined."""
-        grammar = self._grammar
         inside = bool(self._scopes)
-        found = grammar.definition(line, inside=inside)
+        found = self._grammar.definition(line, self._text, end, inside=inside)
         if found is None:
             return None
         while self._scopes and not self._scopes[-1].holds:
@@ -176,9 +183,11 @@ class _Reader:
         self._scopes.append(Scope(indent, found.name, found.holds))
         self._begin = start
 
-    def _leave(self, indent: int) -> None:
-        """End the definitions that are indented as deep, or deeper."""
-        while self._scopes and self._scopes[-1].indent >= indent:
+    def _leave(self, indent: int, most: int = _MAX_DEPTH) -> None:
+        """End the definitions that are indented as deep, or deeper, and so many at most."""
+        for _ in range(most):
+            if not self._scopes or self._scopes[-1].indent < indent:
+                return
             self._flush(self._last)
             self._pop(self._last)
 
@@ -203,7 +212,7 @@ class _Reader:
         while found := self._grammar.marks.search(line, place):
             place = found.end()
             if found[1]:
-                ends = self._grammar.closing[found[1]]
+                ends = self._grammar.closing.get(found[1], found[1])
                 closed = line.find(ends, place)
                 if closed < 0:
                     self._opaque, self._opaque_start = ends, start

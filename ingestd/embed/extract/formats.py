@@ -23,6 +23,8 @@ class Kind(Enum):
     """Source code whose definitions stand in braces."""
     INDENTED = "indented"
     """Source code whose definitions end where the indentation does."""
+    SQL = "sql"
+    """SQL in any of its dialects."""
     DELIMITED = "delimited"
     """Rows of columns."""
     JSON = "json"
@@ -55,7 +57,7 @@ class Format:
     kind: Kind
 
 
-SOURCES = frozenset({Kind.CODE, Kind.BRACES, Kind.INDENTED})
+SOURCES = frozenset({Kind.CODE, Kind.BRACES, Kind.INDENTED, Kind.SQL})
 """Where a character stands for itself."""
 
 PLAIN = Format("text/plain", Kind.PLAIN)
@@ -77,6 +79,7 @@ _TEXTS = {
         Kind.TOML,
         "ini cfg conf cnf properties desktop service timer socket mount target",
     ),
+    "text/x-sql": (Kind.SQL, "sql ddl"),
     "text/x-org": (Kind.ORG, "org"),
     "text/asciidoc": (Kind.ASCIIDOC, "adoc asciidoc"),
     "application/x-tex": (Kind.LATEX, "tex ltx sty cls"),
@@ -125,7 +128,6 @@ _INDENTED = {
     "text/x-elixir": "ex exs",
     "text/x-clojure": "clj cljs cljc edn",
     "text/x-lisp": "lisp el scm rkt",
-    "text/x-sql": "sql ddl",
     "text/x-fortran": "f f90 f95 for",
     "text/x-tcl": "tcl",
 }

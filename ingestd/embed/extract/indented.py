@@ -1,4 +1,4 @@
-"""Source code whose definitions end where the indentation does: Python, Ruby, Lua, SQL and more."""
+"""Source code whose definitions end where the indentation does: Python, Ruby, Lua and more."""
 
 from __future__ import annotations
 
@@ -13,21 +13,16 @@ if TYPE_CHECKING:
     from ingestd.ports import Extracted
 
 _CLASS = re.compile(
-    r"[ \t]*(?:class|module|defmodule|defprotocol|defimpl|mutable struct)[ \t]+([\w.:]+)"
+    r"[ \t]*(?:class|module|defmodule|defprotocol|defimpl|mutable struct)[ \t]+"
+    r"(\w+(?:(?:\.|::)\w+)*)"
 )
 _FUNCTION = re.compile(
     r"[ \t]*(?:(?:async|private|public|protected|local|pure|recursive|elemental)[ \t]+)*"
     r"(?:def|defp|defmacro|defmacrop|function|macro|struct|proc|func|sub|subroutine|procedure)"
-    r"[ \t]+([\w.:!?=$]+)",
+    r"[ \t]+([\w.:$]*\w[!?=]?)",
     re.IGNORECASE,
 )
 _ASSIGNED = re.compile(r"(?:local[ \t]+)?([\w.]+)[ \t]*=[ \t]*function\b")
-_TABLE = re.compile(
-    r"(?:create|alter)[ \t]+(?:or[ \t]+replace[ \t]+)?(?:\w+[ \t]+){0,4}?"
-    r"(table|view|index|function|procedure|trigger|type|schema|sequence|policy|role)[ \t]+"
-    r"(?:if[ \t]+not[ \t]+exists[ \t]+|concurrently[ \t]+|only[ \t]+)?([\w.\"`\[\]]+)",
-    re.IGNORECASE,
-)
 _LISP = re.compile(r"\((?:def[\w*+-]*|ns|cl-def\w+)[ \t]+([^\s()]+)")
 
 
@@ -35,23 +30,21 @@ class _Indented(Grammar):
     """What is common to languages that are indented by their rules, or by everybody."""
 
     dedents = True
-    closer = re.compile(r"[)\]}]|end\b|\$\$")
+    closer = re.compile(r"[)\]}]|end\b")
     ends = re.compile(r"end\b")
     attached = re.compile(r"#|@|--|;|%")
     marks = re.compile(
         r"""("{3}|'{3}|--\[\[|/\*)|"(?:[^"\\\n]++|\\.)*+"?|'(?:[^'\\\n]|\\.){0,99}+'|(?:\#|--).*"""
     )
-    closing: ClassVar = {'"""': '"""', "'''": "'''", "--[[": "]]", "/*": "*/"}
+    closing: ClassVar = {"--[[": "]]", "/*": "*/"}
 
-    def definition(self, line: str, *, inside: bool) -> Definition | None:
+    def definition(self, line: str, text: str, end: int, *, inside: bool) -> Definition | None:
         """What a line begins."""
-        del inside
+        del text, end, inside
         if found := _CLASS.match(line):
             return Definition(found[1], holds=True)
         if found := _FUNCTION.match(line) or _ASSIGNED.match(line) or _LISP.match(line):
             return Definition(found[1])
-        if found := _TABLE.match(line):
-            return Definition(f"{found[1].lower()} {found[2]}")
         return None
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SMALL_CHARS = 400
+_LEADING_CHARS = 120
 _MAX_LEVEL = 6
 _LETTER = re.compile(r"\w")
 
@@ -114,7 +115,8 @@ class Sections:
     ) -> None:
         """Add a block; what only closes something belongs to what it closes."""
         if heads:
-            blocks.append(Block(part.start, part.end, path, min(len(path), _MAX_LEVEL)))
+            start = blocks.pop().start if _leads(blocks, path) else part.start
+            blocks.append(Block(start, part.end, path, min(len(path), _MAX_LEVEL)))
         elif blocks and not _LETTER.search(self._text, part.start, part.end):
             last = blocks[-1]
             blocks[-1] = Block(last.start, part.end, last.headings, last.heading)
@@ -128,3 +130,15 @@ class Sections:
         part = _Part(start, start, (*path, name) if name else path, around, name)
         self._open.append(part)
         return part
+
+
+def _leads(blocks: Sequence[Block], path: tuple[str, ...]) -> bool:
+    """Whether the last block is a few words that would stand alone in front of a section.
+
+    A comment above a group of functions goes with the first of them.
+    """
+    if not blocks or blocks[-1].heading or blocks[-1].headings != path[:-1]:
+        return False
+    last = blocks[-1]
+    alone = len(blocks) == 1 or blocks[-2].headings != last.headings
+    return alone and last.end - last.start <= _LEADING_CHARS
