@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _HELD_CHARS = 4096
 _MOST_MARKS = 30
-_MARKS = range(0x300, 0x1E950)
+_MARKS = range(0x300, 0x10000)
 # They are no marks themselves, but made of marks.
 _MADE_OF_MARKS = "\u0f73\u0f75\u0f81"
 
@@ -41,6 +41,8 @@ def normal(text: str, *, fold: bool = True) -> str:
     """
     if text.isascii():
         return text
+    if not _special().search(text):
+        return unicodedata.normalize("NFC", text)
     if fold:
         text = _WIDE_WORD.sub(lambda found: found[0].translate(_WIDE), text)
         text = _NARROW_WORD.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
@@ -88,6 +90,22 @@ def _composed(text: str) -> Iterator[str]:
 @lru_cache(maxsize=1)
 def _long_runs() -> re.Pattern[str]:
     """Finds more marks in a row than any language writes."""
+    return re.compile(f"[{_marks()}]{{{_MOST_MARKS + 1},}}")
+
+
+@lru_cache(maxsize=1)
+def _special() -> re.Pattern[str]:
+    """Finds what takes more than the form C: one look, where most texts have nothing of it."""
+    return re.compile(f"[{_marks()}\uff01-\uffdc]")
+
+
+@lru_cache(maxsize=1)
+def _marks() -> str:
+    """The marks that letters are composed with, as ranges of a set.
+
+    Whatever is beyond the first 65,536 characters passes for one: with many ranges there, the look
+    would take ten times as long.
+    """
     ranges: list[list[int]] = []
     for code in _MARKS:
         if unicodedata.combining(chr(code)) or chr(code) in _MADE_OF_MARKS:
@@ -96,4 +114,4 @@ def _long_runs() -> re.Pattern[str]:
             else:
                 ranges.append([code, code])
     marks = "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
-    return re.compile(f"[{marks}]{{{_MOST_MARKS + 1},}}")
+    return f"{marks}\U00010000-\U0010ffff"
