@@ -84,3 +84,9 @@ def test_units_and_ini_files_are_read_so() -> None:
     found = extract(f"[Unit]\nDescription=x\n\n[Service]\n{rows}".encode(), b"a.service")
     assert sections(found) == [("Service",)]
     assert found.mime == "text/x-ini"
+
+
+def test_property_files_have_escaped_letters() -> None:
+    """What Java programs keep as escapes is read as the letters; a path is a path."""
+    found = extract(b"title=\\ud55c\\uae00\npath=C:\\\\users\\x\n", b"messages_ko.properties")
+    assert found.text == "title=한글\npath=C:\\\\users\\x\n"

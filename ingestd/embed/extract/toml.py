@@ -1,4 +1,7 @@
-"""TOML, and what else is written in sections with a name in brackets: INI, units, desktop files."""
+"""TOML, and what else is written in sections with a name in brackets: INI, units, desktop files.
+
+Property files of Java are read so too, and have their letters written as escapes.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ingestd.embed.extract.json import clean
 from ingestd.embed.extract.lines import lines
 from ingestd.embed.extract.sections import Sections
 from ingestd.embed.extract.segment import Carried
@@ -13,6 +17,8 @@ from ingestd.ports import Extracted
 
 if TYPE_CHECKING:
     from ingestd.ports import Block
+
+__all__ = ["clean", "extract", "go_on"]
 
 _HEADER = re.compile(r"[ \t]*\[{1,2}([^\[\]\n]{1,300})\]{1,2}[ \t]*(?:[#;][^\n]*)?\n?$")
 _MARKS = re.compile(r"""("{3}|'{3})|"(?:[^"\\\n]++|\\.)*+"?|'[^'\n]{0,500}+'|\#.*""")
