@@ -126,20 +126,44 @@ class ModelSettings(Part):
         return self
 
 
+WINDOW_CHARS = (500, 200)
+"""Length and overlap of windows where only the method is given."""
+
+
 class ChunkSettings(Part):
     """How documents are cut."""
 
+    method: Literal["structure", "window"] | None = Field(
+        default=None,
+        description="structure (headings, blocks and sentences, by tokens) or window (so many "
+        "characters each); default: structure, and window where a size is given",
+    )
     tokens: int | None = Field(
         default=None, ge=32, description="largest chunk in tokens; default: what the model takes"
     )
     size: int | None = Field(
-        default=None, ge=50, description="cut windows of this many characters instead"
+        default=None,
+        ge=50,
+        description=f"length of a window in characters; default, with the method window: "
+        f"{WINDOW_CHARS[0]}, with an overlap of {WINDOW_CHARS[1]}",
     )
     overlap: int = Field(default=0, ge=0, description="characters that two windows share")
 
+    @property
+    def window(self) -> tuple[int, int] | None:
+        """Length and overlap of windows in characters; None: no windows."""
+        if self.size is not None:
+            return self.size, self.overlap
+        if self.method != "window":
+            return None
+        return WINDOW_CHARS[0], self.overlap or WINDOW_CHARS[1]
+
     @model_validator(mode="after")
     def _overlap_fits(self) -> ChunkSettings:
-        if self.overlap and (self.size is None or self.overlap >= self.size):
+        if self.method == "structure" and (self.size or self.overlap):
+            message = '`size` and `overlap` are for method = "window"'
+            raise ValueError(message)
+        if self.overlap and (self.window is None or self.overlap >= self.window[0]):
             message = "`overlap` needs a larger `size`"
             raise ValueError(message)
         return self

@@ -24,7 +24,8 @@ def make_cutting(settings: Settings, spec: ModelSpec) -> Cutting:
     """How the configuration asks for documents to be cut."""
     longest = longest_input(spec)
     tokens = min(settings.chunk.tokens or longest, longest)
-    return Cutting(tokens, settings.chunk.size, settings.chunk.overlap)
+    size, overlap = settings.chunk.window or (None, 0)
+    return Cutting(tokens, size, overlap)
 
 
 def pipeline_version(cutting: Cutting, spec: ModelSpec, plugins: Iterable[Plugin] = ()) -> str:

@@ -87,6 +87,7 @@ def search(
 
 def _embedding(settings: Settings, location: Location, spec: ModelSpec, question: str) -> Vectors:
     from ingestd.embed.engines import open_embedder
+    from ingestd.embed.extract.normal import normal
 
     embedder = open_embedder(
         spec,
@@ -96,7 +97,8 @@ def _embedding(settings: Settings, location: Location, spec: ModelSpec, question
         threads=settings.model.threads,
     )
     try:
-        return embedder.embed_query(question)
+        # In the form of letters that the chunks are in.
+        return embedder.embed_query(normal(question))
     finally:
         embedder.close()
 

@@ -36,6 +36,7 @@ EXAMPLES: dict[str, Any] = {
     "memory.high": "1G",
     "memory.max": "2G",
     "chunk.tokens": 200,
+    "chunk.method": "window",
     "chunk.size": 500,
 }
 """What is shown for keys that have no default."""

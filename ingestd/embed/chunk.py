@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _SPECIAL_TOKENS = 2
 _MAX_PREFIX_TOKENS = 48
 _PREFIX_SHARE = 4  # of the longest text, a prefix takes at most one such part
-_PART_CHARS = 60  # what is left of a title where a prefix is too long
+_PART_CHARS = (180, 120, 60, 30, 15)  # what is left of a title where a prefix is too long
 _SEPARATOR = " > "
 _LONGEST_PART = 300
 _KEPT_PREFIXES = 64
@@ -248,5 +248,4 @@ def shorter_forms(parts: list[str]) -> list[str]:
     while len(kept) > 2:  # noqa: PLR2004 - the outermost and the innermost stay
         del kept[len(kept) // 2]
         forms.append(_SEPARATOR.join(kept))
-    lengths = (_PART_CHARS, _PART_CHARS // 2, _PART_CHARS // 4)
-    return forms + [_SEPARATOR.join(part[:most].rstrip() for part in kept) for most in lengths]
+    return forms + [_SEPARATOR.join(part[:most].rstrip() for part in kept) for most in _PART_CHARS]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_VERSION = 1
+_VERSION = 2
 _MIN_MAX_TOKENS = 16
 
 

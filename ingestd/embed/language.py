@@ -14,13 +14,14 @@ _LOOKED_AT_CHARS = 1000
 _MIN_LETTERS = 12
 _MIN_WIDE_LETTERS = 4
 _MIN_PROBABILITY = 0.5
-_HANGUL_SHARE = 0.3
+_HANGUL_SHARE = 0.2
+_HANGUL_BESIDE_HANJA = 0.1
 _KANA_SHARE = 0.1
 
 _LETTER = re.compile(r"[^\W\d_]")
 _HANGUL = re.compile("[\uac00-\ud7a3\u1100-\u11ff\u3131-\u318e]")
 _KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa\uff66-\uff9d]")
-_HAN = re.compile("[\u4e00-\u9fff]")
+_HAN = re.compile("[\u4e00-\u9fff\uf900-\ufaff]")
 
 
 def language(text: str) -> str:
@@ -35,12 +36,21 @@ def language(text: str) -> str:
     wide = kana + len(_HANGUL.findall(sample)) + len(_HAN.findall(sample))
     if letters < _MIN_LETTERS and wide < _MIN_WIDE_LETTERS:
         return ""
-    if len(_HANGUL.findall(sample)) >= _HANGUL_SHARE * letters:
+    hangul = len(_HANGUL.findall(sample))
+    if hangul >= _HANGUL_SHARE * letters:
+        return "ko"
+    # Korean with Hanja: no Chinese text has Hangul, and no Japanese one is without kana.
+    if hangul >= _HANGUL_BESIDE_HANJA * letters and not kana and _is_wide(sample, hangul, letters):
         return "ko"
     if kana >= _KANA_SHARE * letters:
         return "ja"
     code, probability = _identifier().classify(sample)
     return str(code) if probability >= _MIN_PROBABILITY and len(code) == _ISO_LENGTH else ""
+
+
+def _is_wide(sample: str, hangul: int, letters: int) -> bool:
+    """Whether most letters are Hangul or Han."""
+    return 2 * (hangul + len(_HAN.findall(sample))) > letters
 
 
 _ISO_LENGTH = 2

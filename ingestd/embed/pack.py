@@ -1,6 +1,7 @@
 """Packs units into chunks: which units stand together, and where a long section is cut.
 
-A heading begins a chunk, unless the chunk before it is all but empty and the heading goes deeper.
+A heading begins a chunk, unless the chunk before it is all but empty and the heading goes deeper;
+so does text that is in another section than the one before, where sections end without a heading.
 Where a section does not fit, it is cut at the best place of a window: a heading, else a block, else
 a line; among equals the one whose preceding text has the smallest mark. So the place of a cut
 depends on nearby text only, and an insertion changes the cuts beside it and no others.
@@ -36,7 +37,7 @@ def pack(
     held: list[Unit] = []
     cost = 0
     for unit in units:
-        if held and unit.heading and not _joins(held, cost, unit, budget(held[0])):
+        if held and _begins(held, cost, unit, budget(held[0])):
             yield held
             held, cost = [], 0
         while held and cost + unit.cost > _FULL * budget(held[0]):
@@ -48,6 +49,13 @@ def pack(
         cost += unit.cost
     if held:
         yield held
+
+
+def _begins(held: Sequence[Unit], cost: int, unit: Unit, budget: int) -> bool:
+    """Whether a unit begins a chunk: a heading, or what stands behind the end of a section."""
+    if unit.heading:
+        return not _joins(held, cost, unit, budget)
+    return unit.headings != held[-1].headings
 
 
 def _joins(held: Sequence[Unit], cost: int, heading: Unit, budget: int) -> bool:

@@ -34,7 +34,20 @@ _WIDE_ENDINGS = "\u3002\uff01\uff1f"
 _ENDINGS = (*".!?\u2026", *_WIDE_ENDINGS)
 _CLOSING = "\"')]\u2019\u201d\u00bb\u300d\u300f"
 _BEHIND = f"{re.escape(_CLOSING)}{_WIDE_ENDINGS}"
-_ENDS = re.compile(rf"(?<=[.!?\u2026{_BEHIND}])\s+|(?<=[{_WIDE_ENDINGS}])(?![{_BEHIND}\s])")
+# The last syllables of Korean sentences: behind a mark they need no white space to end one. The
+# formal endings, and those of minutes and notices, end one at white space without a mark.
+_KOREAN = "\ub2e4\uc694\uae4c\ud568\uc74c\ub428\uc784\uc8e0"
+_KOREAN += "\ub124\uc624\ub77c\uc790\uc9c0\uad70\ub098\uac83"
+_KOREAN_ENDINGS = """
+    \ub2c8\ub2e4 \ub2c8\uae4c \uc138\uc694 \uc2dc\uc624 \uc5b4\uc694 \uc544\uc694 \uc608\uc694
+    \uc5d0\uc694 \uc9c0\uc694 \uc788\uc74c \uc5c6\uc74c \ud588\uc74c \uc600\uc74c \ub410\uc74c
+"""
+_UNMARKED = "|".join(f"(?<={ending})" for ending in _KOREAN_ENDINGS.split())
+_NEXT = "\uac00-\ud7a3\u4e00-\u9fffA-Z0-9(\u201c\u2018\u300c\u300e"
+_ENDS = re.compile(
+    rf"(?<=[.!?\u2026{_BEHIND}])\s+|(?<=[{_WIDE_ENDINGS}])(?![{_BEHIND}\s])"
+    rf"|(?<=[{_KOREAN}][.!?])(?=[{_NEXT}])|((?:{_UNMARKED})\s+)"
+)
 _WORD_RUN = re.compile(r"\S+\s*")
 _RUN_CHARS = (100, 300)
 _RUN_SHARE = 4
@@ -126,13 +139,16 @@ def _lines(text: str, start: int, end: int, _size: int) -> Iterator[Range]:
     return lines(text, start, end)
 
 
-def _sentences(text: str, start: int, end: int, _size: int) -> Iterator[Range]:
+def sentences(text: str, start: int, end: int, _size: int = 0) -> Iterator[Range]:
     """Yield sentences: Western ends before white space, East Asian ones anywhere.
 
-    A Korean sentence ends with a Western mark, or where its line does.
+    Korean ones end behind a Western mark with or without white space, and without a mark behind
+    what only a sentence ends with.
     """
     for found in _ENDS.finditer(text, start, end):
-        if start < found.end() < end and _ends_sentence(text, found.start()):
+        if not start < found.end() < end:
+            continue
+        if found[1] or _ends_sentence(text, found.start()):
             yield start, found.end()
             start = found.end()
     yield start, end
@@ -162,4 +178,4 @@ def _anywhere(_text: str, start: int, end: int, size: int) -> Iterator[Range]:
         yield at, min(at + size, end)
 
 
-_CUTS = (_lines, _sentences, _runs, _anywhere)
+_CUTS = (_lines, sentences, _runs, _anywhere)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ingestd.embed.chunk import Chunker
 from ingestd.embed.extract import markdown, plain
+from ingestd.embed.split import sentences
 from ingestd.ports import Block, Chunk, Extracted, Tokenizer
 
 if TYPE_CHECKING:
@@ -221,6 +222,24 @@ def test_long_paragraphs_are_cut_at_sentences(words: Sequence[str], end: str) ->
     assert all(c.text.endswith(end) for c in chunks)
 
 
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        ("문서를 읽었다.그다음 조각으로 나눴다.“네.”라고 했다.", 3),
+        ("끝났나요?아니요!시작합니다.", 3),
+        ("문서를 읽습니다 그리고 나눕니다 이상 없음 다음 회의는 내일", 4),
+        ("함께 다음 처음 마음 요리 다리", 1),
+        ("판본 3.14를 사용함.A안 1.5배", 2),
+        ("다.txt 파일과 요.md 파일", 1),
+    ],
+)
+def test_ends_of_korean_sentences(text: str, ends: int) -> None:
+    """With a mark they need no white space behind; formal endings need no mark."""
+    parts = list(sentences(text, 0, len(text)))
+    assert len(parts) == ends
+    assert "".join(text[start:end] for start, end in parts) == text
+
+
 def changed(before: str, after: str, tokenizer: Tokenizer) -> int:
     """How many chunks of the new text were not there before."""
     old = {c.digest for c in cut(before, tokenizer)}
@@ -319,6 +338,17 @@ def test_version_tells_settings_apart() -> None:
     }
     assert len(versions) == 4
     assert Chunker(tokenizer, max_tokens=10_000).version == Chunker(tokenizer).version
+
+
+def test_text_behind_a_section_is_not_packed_with_it() -> None:
+    """Where a section ends without a heading, what follows has a chunk of its own."""
+    text = "class A\nbody\nrest\nmore\n"
+    blocks = [Block(0, 8, ("A",), 1), Block(8, 13, ("A",)), Block(13, 18), Block(18, 23)]
+    chunks = list(Chunker(WordTokenizer()).chunks(Extracted(text, "", "text/plain", blocks)))
+    assert [(c.text, c.headings) for c in chunks] == [
+        ("class A\nbody", ("A",)),
+        ("rest\nmore", ()),
+    ]
 
 
 def test_blank_and_empty_texts_have_no_chunks() -> None:

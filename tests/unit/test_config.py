@@ -136,6 +136,39 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     assert {line.split(": ")[1] for line in lines} == {"store.port", "store.prot", "chunk.overlap"}
 
 
+@pytest.mark.parametrize(
+    ("text", "window"),
+    [
+        ("", None),
+        ('method = "structure"\n', None),
+        ('method = "window"\n', (500, 200)),
+        ('method = "window"\noverlap = 100\n', (500, 100)),
+        ('method = "window"\nsize = 800\n', (800, 0)),
+        ("size = 800\noverlap = 80\n", (800, 80)),
+    ],
+)
+def test_windows_are_one_line_away(
+    tmp_path: Path, text: str, window: tuple[int, int] | None
+) -> None:
+    """The method alone gives the windows of old; a size alone means windows."""
+    assert settings(tmp_path, f"[chunk]\n{text}").chunk.window == window
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'method = "structure"\nsize = 500\n',
+        'method = "structure"\noverlap = 100\n',
+        'method = "window"\noverlap = 500\n',
+        'method = "sliding"\n',
+        "overlap = 10\n",
+    ],
+)
+def test_windows_that_make_no_sense(tmp_path: Path, text: str) -> None:
+    """What contradicts itself is refused before anything is opened."""
+    assert "config.toml: chunk" in complaint(tmp_path, f"[chunk]\n{text}")
+
+
 def test_remote_needs_a_url(tmp_path: Path) -> None:
     """A remote store without an address is refused before anything is opened."""
     assert "needs `url`" in complaint(tmp_path, '[store]\nmode = "remote"\n')

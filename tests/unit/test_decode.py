@@ -57,6 +57,23 @@ def test_korean_legacy_encodings(encoding: str, text: str) -> None:
     assert decode(text.encode(encoding)) == text
 
 
+@pytest.mark.parametrize("text", [KOREAN, KOREAN * 2000, "그는 “네.”라고 했다.\n漢字도 쓴다.\n"])
+def test_johab(text: str) -> None:
+    """The encoding of early Korean word processors is read right."""
+    assert decode(text.encode("johab")) == text
+
+
+@pytest.mark.parametrize("text", [FRENCH, GERMAN, "日本語の文章です。テストします。\n" * 9])
+@pytest.mark.parametrize("encoding", ["cp1252", "cp437", "cp850", "shift_jis", "euc_jp", "gbk"])
+def test_others_never_turn_into_johab(encoding: str, text: str) -> None:
+    """Nothing but Korean reads as Korean."""
+    try:
+        decoded = decode(text.encode(encoding, "ignore"))
+    except SkipDocument:
+        return
+    assert not any("\uac00" <= c <= "\ud7a3" for c in decoded)
+
+
 def test_rare_syllables_of_cp949() -> None:
     """Syllables that only cp949 has do not spoil a Korean text."""
     text = KOREAN + "펲시맨과 똠방각하를 만났다.\n"

@@ -5,9 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ingestd.embed.extract.formats import HTML, PLAIN, SCRIPT, Format, Kind, format_of
+from ingestd.embed.extract.formats import (
+    HTML,
+    INDENTED_SCRIPT,
+    PLAIN,
+    SCRIPT,
+    SHELL_SCRIPT,
+    SOURCES,
+    Format,
+    Kind,
+    format_of,
+)
 from ingestd.embed.extract.skip import (
     BinaryFileError,
     NoTextError,
@@ -16,6 +26,8 @@ from ingestd.embed.extract.skip import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ingestd.ports import Extracted, Extractor
 
 __all__ = [
@@ -58,6 +70,7 @@ def extract(data: bytes, path: bytes) -> Extracted:
     text = decode(data, markup=may_be_markup(named))
     del data
     chosen = named or sniffed(text)
+    text = "".join(cleaned(iter([text]), chosen.kind))
     extracted = extractor(chosen.kind)(text)
     if not extracted.text or extracted.text.isspace():
         raise NoTextError
@@ -66,8 +79,27 @@ def extract(data: bytes, path: bytes) -> Extracted:
 
 def extractor(kind: Kind) -> Extractor:
     """The extractor of a format: each is loaded when it is first needed."""
-    found: Extractor = import_module(f"ingestd.embed.extract.{kind.value}").extract
+    found: Extractor = _module(kind).extract
     return found
+
+
+def cleaned(pieces: Iterator[str], kind: Kind) -> Iterator[str]:
+    """Yield a decoded text as its extractor takes it: offsets point into what comes of it.
+
+    Args:
+        pieces: the text in pieces of any length.
+        kind: how it is read; a format may leave out what nobody reads, such as comments.
+    """
+    from ingestd.embed.extract.normal import normal_pieces  # noqa: PLC0415 - as the decoders
+
+    clean = getattr(_module(kind), "clean", None)
+    if clean is not None:
+        pieces = clean(pieces)
+    return normal_pieces(pieces, fold=kind not in SOURCES)
+
+
+def _module(kind: Kind) -> Any:
+    return import_module(f"ingestd.embed.extract.{kind.value}")
 
 
 def may_be_markup(named: Format | None) -> bool:
@@ -85,4 +117,9 @@ def sniffed(text: str) -> Format:
     head = text[:_SNIFFED_CHARS].lstrip()
     if _PAGE.match(head):
         return HTML
-    return SCRIPT if head.startswith("#!") else PLAIN
+    if not head.startswith("#!"):
+        return PLAIN
+    program = head.partition("\n")[0]
+    if any(name in program for name in ("python", "ruby", "lua", "tclsh", "wish")):
+        return INDENTED_SCRIPT
+    return SHELL_SCRIPT if any(name in program for name in ("sh", "perl", "node")) else SCRIPT

@@ -1,7 +1,7 @@
 """From bytes to text: byte order marks, UTF-8, declared and Korean encodings, then a guess.
 
-The order is the point. UTF-8 proves itself; Korean text in cp949 almost does, when what it decodes
-to looks Korean; everything else is a guess over the whole file, made last.
+The order is the point. UTF-8 proves itself; Korean text in cp949 or Johab almost does, when what it
+decodes to looks Korean; everything else is a guess over the whole file, made last.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import codecs
 import re
 import unicodedata
 
+from ingestd.embed.extract.korean import SAMPLE_BYTES, reads_johab, reads_korean
 from ingestd.embed.extract.skip import BinaryFileError, UndecodableError
 
 SNIFF_BYTES = 8 * 1024
-SAMPLE_BYTES = 64 * 1024
 _MAX_CONTROL_SHARE = 0.05
 _MAX_ASCII_SHARE = 0.8
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\n\r"
@@ -48,15 +48,6 @@ _SUPERSETS = {
     "gbk": "gb18030",
     "shift_jis": "cp932",
 }
-
-_HANGUL = re.compile("[\uac00-\ud7a3]")
-_HANJA = re.compile("[\u4e00-\u9fff\uf900-\ufaff]")
-_KOREAN_MARKS = re.compile(
-    "[\u3000-\u303f\u3131-\u318e\uff00-\uffef\u2010-\u203b\u2190-\u21ff\u2200-\u22ff"
-    "\u2460-\u26ff\u00a1-\u00b7\u00d7\u00f7\u2100-\u218f\u3200-\u33ff]"
-)
-_CP949_PAIR = re.compile(rb"[\x81-\xfe].", re.DOTALL)
-_KS_X_1001_PAIR = re.compile(rb"[\xa1-\xfe][\xa1-\xfe]")
 
 
 def decode(data: bytes, *, markup: bool = False) -> str:
@@ -178,29 +169,12 @@ def declared_encoding(head: bytes) -> str | None:
 
 
 def _korean(data: bytes) -> str | None:
-    """Decode as cp949 when the result reads as Korean."""
+    """Decode as cp949 or Johab when the result reads as Korean."""
     text = _strict(data, "cp949")
-    return text if text is not None and reads_korean(text, data) else None
-
-
-def reads_korean(text: str, data: bytes) -> bool:
-    """Whether the beginning of a text reads as Korean that was decoded as cp949 from these bytes.
-
-    cp949 also accepts much Western and Chinese text. What gives that away: syllables outside
-    KS X 1001, which are rare in Korean but what a Western quote or accent before a letter turns
-    into; Hanja without Hangul; letters of other scripts.
-    """
-    foreign = "".join(c for c in text[:SAMPLE_BYTES] if not c.isascii())
-    pairs = _CP949_PAIR.findall(data[:SAMPLE_BYTES])
-    standard = sum(1 for pair in pairs if _KS_X_1001_PAIR.fullmatch(pair))
-    hangul, hanja = len(_HANGUL.findall(foreign)), len(_HANJA.findall(foreign))
-    marks = len(_KOREAN_MARKS.findall(foreign))
-    return (
-        standard >= 0.9 * len(pairs)
-        and hangul + hanja + marks >= 0.95 * len(foreign)
-        and hangul >= hanja
-        and hangul >= 0.3 * len(foreign)
-    )
+    if text is not None and reads_korean(text, data):
+        return text
+    text = _strict(data, "johab")
+    return text if text is not None and reads_johab(text) else None
 
 
 def _guessed(data: bytes) -> str | None:

@@ -18,7 +18,33 @@ class Kind(Enum):
     HTML = "html"
     """HTML and XHTML."""
     CODE = "code"
-    """Source code and structured data."""
+    """Source code and structured data of other kinds: blank lines and the left margin."""
+    BRACES = "braces"
+    """Source code whose definitions stand in braces."""
+    INDENTED = "indented"
+    """Source code whose definitions end where the indentation does."""
+    SQL = "sql"
+    """SQL in any of its dialects."""
+    DELIMITED = "delimited"
+    """Rows of columns."""
+    JSON = "json"
+    """JSON in any of its dialects."""
+    JSONL = "jsonl"
+    """A JSON record a line."""
+    YAML = "yaml"
+    """YAML."""
+    TOML = "toml"
+    """TOML, INI and their like."""
+    NOTEBOOK = "notebook"
+    """Jupyter notebooks."""
+    LATEX = "latex"
+    """TeX and LaTeX."""
+    ASCIIDOC = "asciidoc"
+    """AsciiDoc."""
+    ORG = "org"
+    """Org."""
+    SUBTITLES = "subtitles"
+    """Subtitles of films."""
     DOCUMENT = "document"
     """No text, but a reader of its own: see `ingestd.embed.extract.documents`."""
     PLUGIN = "plugin"
@@ -35,25 +61,41 @@ class Format:
     kind: Kind
 
 
+SOURCES = frozenset({Kind.CODE, Kind.BRACES, Kind.INDENTED, Kind.SQL})
+"""Where a character stands for itself."""
+
 PLAIN = Format("text/plain", Kind.PLAIN)
 HTML = Format("text/html", Kind.HTML)
 SCRIPT = Format("text/x-script", Kind.CODE)
+SHELL_SCRIPT = Format("text/x-script", Kind.BRACES)
+INDENTED_SCRIPT = Format("text/x-script", Kind.INDENTED)
 
 _TEXTS = {
     "text/plain": (Kind.PLAIN, "txt text log asc me 1st nfo"),
-    "text/csv": (Kind.PLAIN, "csv"),
-    "text/tab-separated-values": (Kind.PLAIN, "tsv tab"),
-    "text/x-org": (Kind.PLAIN, "org"),
-    "text/asciidoc": (Kind.PLAIN, "adoc asciidoc"),
-    "application/x-tex": (Kind.PLAIN, "tex ltx bib"),
-    "application/x-subrip": (Kind.PLAIN, "srt vtt"),
+    "text/csv": (Kind.DELIMITED, "csv"),
+    "text/tab-separated-values": (Kind.DELIMITED, "tsv tab"),
+    "application/json": (Kind.JSON, "json jsonc json5 geojson webmanifest"),
+    "application/x-ndjson": (Kind.JSONL, "jsonl ndjson"),
+    "application/x-ipynb+json": (Kind.NOTEBOOK, "ipynb"),
+    "application/yaml": (Kind.YAML, "yaml yml"),
+    "application/toml": (Kind.TOML, "toml"),
+    "text/x-ini": (
+        Kind.TOML,
+        "ini cfg conf cnf properties desktop service timer socket mount target",
+    ),
+    "text/x-sql": (Kind.SQL, "sql ddl"),
+    "text/x-org": (Kind.ORG, "org"),
+    "text/asciidoc": (Kind.ASCIIDOC, "adoc asciidoc"),
+    "application/x-tex": (Kind.LATEX, "tex ltx sty cls"),
+    "application/x-bibtex": (Kind.CODE, "bib"),
+    "application/x-subrip": (Kind.SUBTITLES, "srt"),
+    "text/vtt": (Kind.SUBTITLES, "vtt"),
     "text/markdown": (Kind.MARKDOWN, "md markdown mdx mkd mkdn mdown qmd rmd"),
     "text/x-rst": (Kind.RST, "rst rest"),
     "text/html": (Kind.HTML, "html htm xht"),
     "application/xhtml+xml": (Kind.HTML, "xhtml"),
 }
-_SOURCES = {
-    "text/x-python": "py pyi pyx pyw",
+_IN_BRACES = {
     "text/javascript": "js mjs cjs jsx",
     "text/typescript": "ts tsx mts cts",
     "text/x-java": "java",
@@ -64,38 +106,45 @@ _SOURCES = {
     "text/x-c++": "cpp hpp cc cxx hh hxx inl ino cu cuh",
     "text/x-objective-c": "m mm",
     "text/x-csharp": "cs",
-    "text/x-fsharp": "fs fsi fsx",
     "text/x-go": "go",
     "text/x-rust": "rs",
     "text/x-zig": "zig",
-    "text/x-nim": "nim",
     "text/x-dart": "dart",
     "text/x-swift": "swift",
-    "text/x-ruby": "rb rake gemspec",
     "text/x-php": "php phtml",
     "text/x-perl": "pl pm",
-    "text/x-lua": "lua",
     "text/x-r": "r",
-    "text/x-julia": "jl",
-    "text/x-haskell": "hs lhs",
-    "text/x-ocaml": "ml mli",
-    "text/x-elixir": "ex exs",
-    "text/x-erlang": "erl hrl",
-    "text/x-clojure": "clj cljs cljc edn",
-    "text/x-lisp": "lisp el scm rkt",
-    "text/x-asm": "asm s",
-    "text/x-sql": "sql ddl",
     "text/x-sh": "sh bash zsh ksh fish bats",
     "text/x-powershell": "ps1 psm1 psd1",
+    "text/x-terraform": "tf tfvars hcl",
+    "text/x-proto": "proto",
+    "text/x-graphql": "graphql gql",
+    "text/x-solidity": "sol",
+}
+_INDENTED = {
+    "text/x-python": "py pyi pyx pyw",
+    "text/x-fsharp": "fs fsi fsx",
+    "text/x-nim": "nim",
+    "text/x-ruby": "rb rake gemspec",
+    "text/x-lua": "lua",
+    "text/x-julia": "jl",
+    "text/x-ocaml": "ml mli",
+    "text/x-elixir": "ex exs",
+    "text/x-clojure": "clj cljs cljc edn",
+    "text/x-lisp": "lisp el scm rkt",
+    "text/x-fortran": "f f90 f95 for",
+    "text/x-tcl": "tcl",
+}
+_OTHERS = {
+    "text/x-haskell": "hs lhs",
+    "text/x-erlang": "erl hrl",
+    "text/x-asm": "asm s",
     "text/x-batch": "bat cmd",
     "text/x-vim": "vim",
     "text/x-cmake": "cmake",
     "text/x-makefile": "mk mak",
     "text/x-dockerfile": "dockerfile containerfile",
-    "text/x-terraform": "tf tfvars hcl",
     "text/x-nix": "nix",
-    "text/x-proto": "proto",
-    "text/x-graphql": "graphql gql",
     "text/x-diff": "diff patch",
     "text/x-jinja": "j2 jinja jinja2 tmpl tpl mustache hbs",
     "text/css": "css",
@@ -105,18 +154,9 @@ _SOURCES = {
     "text/x-svelte": "svelte",
     "text/xml": "xml xsd xsl xslt rng wsdl plist",
     "image/svg+xml": "svg",
-    "application/json": "json jsonc json5 geojson webmanifest",
-    "application/x-ndjson": "jsonl ndjson",
-    "application/x-ipynb+json": "ipynb",
-    "application/yaml": "yaml yml",
-    "application/toml": "toml",
-    "text/x-ini": "ini cfg conf cnf properties desktop service timer socket mount target",
-    "text/x-solidity": "sol",
     "text/x-verilog": "v sv svh vhd vhdl",
     "text/x-pascal": "pas pp dpr",
-    "text/x-fortran": "f f90 f95 for",
     "text/x-visual-basic": "vb bas vbs",
-    "text/x-tcl": "tcl",
 }
 _WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -157,27 +197,34 @@ _BINARIES = {
     "swp swo ds_store lnk",
 }
 _NAMES = {
-    "makefile": "text/x-makefile",
-    "gnumakefile": "text/x-makefile",
-    "dockerfile": "text/x-dockerfile",
-    "containerfile": "text/x-dockerfile",
-    "cmakelists.txt": "text/x-cmake",
-    "jenkinsfile": "text/x-groovy",
-    "gemfile": "text/x-ruby",
-    "rakefile": "text/x-ruby",
-    "vagrantfile": "text/x-ruby",
-    "podfile": "text/x-ruby",
-    "procfile": "application/yaml",
-    "justfile": "text/x-makefile",
-    "build": "text/x-python",
-    "workspace": "text/x-python",
-    "sconstruct": "text/x-python",
-    ".bashrc": "text/x-sh",
-    ".profile": "text/x-sh",
-    ".zshrc": "text/x-sh",
-    ".editorconfig": "text/x-ini",
-    ".gitconfig": "text/x-ini",
+    "makefile": ("text/x-makefile", Kind.CODE),
+    "gnumakefile": ("text/x-makefile", Kind.CODE),
+    "dockerfile": ("text/x-dockerfile", Kind.CODE),
+    "containerfile": ("text/x-dockerfile", Kind.CODE),
+    "cmakelists.txt": ("text/x-cmake", Kind.CODE),
+    "jenkinsfile": ("text/x-groovy", Kind.BRACES),
+    "gemfile": ("text/x-ruby", Kind.INDENTED),
+    "rakefile": ("text/x-ruby", Kind.INDENTED),
+    "vagrantfile": ("text/x-ruby", Kind.INDENTED),
+    "podfile": ("text/x-ruby", Kind.INDENTED),
+    "procfile": ("application/yaml", Kind.YAML),
+    "justfile": ("text/x-makefile", Kind.CODE),
+    "build": ("text/x-python", Kind.INDENTED),
+    "workspace": ("text/x-python", Kind.INDENTED),
+    "sconstruct": ("text/x-python", Kind.INDENTED),
+    ".bashrc": ("text/x-sh", Kind.BRACES),
+    ".profile": ("text/x-sh", Kind.BRACES),
+    ".zshrc": ("text/x-sh", Kind.BRACES),
+    ".editorconfig": ("text/x-ini", Kind.TOML),
+    ".gitconfig": ("text/x-ini", Kind.TOML),
 }
+_TABLES = (
+    (Kind.BRACES, _IN_BRACES),
+    (Kind.INDENTED, _INDENTED),
+    (Kind.CODE, _OTHERS),
+    (Kind.DOCUMENT, _DOCUMENTS),
+    (Kind.BINARY, _BINARIES),
+)
 
 
 def _by_suffix() -> dict[str, Format]:
@@ -187,11 +234,7 @@ def _by_suffix() -> dict[str, Format]:
         for mime, (kind, suffixes) in _TEXTS.items()
         for suffix in suffixes.split()
     }
-    for kind, rows in (
-        (Kind.CODE, _SOURCES),
-        (Kind.DOCUMENT, _DOCUMENTS),
-        (Kind.BINARY, _BINARIES),
-    ):
+    for kind, rows in _TABLES:
         for mime, suffixes in rows.items():
             table.update(dict.fromkeys(suffixes.split(), Format(mime, kind)))
     return table
@@ -208,6 +251,6 @@ def format_of(path: bytes) -> Format | None:
     """
     name = path.rpartition(b"/")[2].lower().decode("utf-8", "replace")
     if name in _NAMES:
-        return Format(_NAMES[name], Kind.CODE)
+        return Format(*_NAMES[name])
     stem, dot, suffix = name.rpartition(".")
     return _SUFFIXES.get(suffix) if dot and stem else None

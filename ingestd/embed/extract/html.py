@@ -9,6 +9,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
+from ingestd.embed.extract.normal import normal
 from ingestd.embed.extract.outline import MAX_TITLE_CHARS, Outline
 from ingestd.ports import Block, Extracted
 
@@ -144,6 +145,7 @@ class _Reader(HTMLParser):
             block = "\n".join(row for row in rows if row)
         if not block.strip():
             return
+        block = normal(block)  # an element may spell a letter in parts, by their numbers
         start = self._append(block)
         # A heading that is never closed would take in the whole page.
         level = self._heading if len(block) <= _MAX_HEADING_CHARS else 0

@@ -22,16 +22,18 @@ class Carried:
         outline: the sections.
         fence: the mark of the code block, or empty.
         levels: of underlined titles, by how they are underlined.
+        state: what else a format leaves open; never changed in place.
     """
 
     begun: bool = False
     outline: Outline = field(default_factory=Outline)
     fence: str = ""
     levels: dict[tuple[str, bool], int] = field(default_factory=dict)
+    state: object = None
 
     def copy(self) -> Carried:
         """The same, to go on with on trial."""
-        return Carried(self.begun, self.outline.copy(), self.fence, dict(self.levels))
+        return Carried(self.begun, self.outline.copy(), self.fence, dict(self.levels), self.state)
 
 
 class SegmentReader:

@@ -10,6 +10,7 @@ from ingestd.embed.extract import (
     BinaryFileError,
     NoTextError,
     SkipDocument,
+    cleaned,
     extract,
     may_be_markup,
     sniffed,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from .parts import Part
 
 WHOLE_BYTES = 1024 * 1024
-_HELD_WHOLE = frozenset({Kind.HTML})
+_HELD_WHOLE = frozenset({Kind.HTML, Kind.NOTEBOOK})
 SECTION_GAP = "\n\n"
 """What stands between two sections in the extracted text."""
 BATCH_CHARS = 48 * 1024
@@ -106,7 +107,7 @@ class Cutter:
             named, pieces = sniffed(first), chain([first], pieces)
             if named.kind in _HELD_WHOLE:
                 return self._whole(file, name)
-        return self._stream(pieces, named)
+        return self._stream(cleaned(pieces, named.kind), named)
 
     def _stream(self, pieces: Iterator[str], named: Format) -> Iterator[Part]:
         """Cut segment by segment; the first one gives the title."""

@@ -11,7 +11,7 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-from ingestd.embed.extract import decode
+from ingestd.embed.extract import decode, korean
 from ingestd.embed.extract.skip import BinaryFileError, UndecodableError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Encoding = tuple[str, int]
     """A codec, and how many bytes of a mark come before the text."""
 
-_KOREAN_BYTES = 2 * decode.SAMPLE_BYTES
+_KOREAN_BYTES = 2 * korean.SAMPLE_BYTES
 _GUESS_BYTES = 256 * 1024
 _PLACE_BYTES = 16 * 1024
 _GUESSES = 4
@@ -133,8 +133,10 @@ def _narrow(file: FileBytes, head: bytes, sample: bytes, *, markup: bool) -> str
         return declared
     beginning = file.head(_KOREAN_BYTES)
     text = beginning.decode("cp949", "ignore")  # its end may cut a character in two
-    if decode.reads_korean(text, beginning) and _fits(file, "cp949"):
+    if korean.reads_korean(text, beginning) and _fits(file, "cp949"):
         return "cp949"
+    if korean.reads_johab(beginning.decode("johab", "ignore")) and _fits(file, "johab"):
+        return "johab"
     for name in _guesses(sample):
         if _fits(file, name):
             return name

@@ -1,0 +1,64 @@
+"""Whether a text that was decoded by a Korean encoding reads as Korean."""
+
+from __future__ import annotations
+
+import re
+
+SAMPLE_BYTES = 64 * 1024
+
+_HANGUL = re.compile("[\uac00-\ud7a3]")
+_HANJA = re.compile("[\u4e00-\u9fff\uf900-\ufaff]")
+_KOREAN_MARKS = re.compile(
+    "[\u3000-\u303f\u3131-\u318e\uff00-\uffef\u2010-\u203b\u2190-\u21ff\u2200-\u22ff"
+    "\u2460-\u26ff\u00a1-\u00b7\u00d7\u00f7\u2100-\u218f\u3200-\u33ff]"
+)
+_COMMON = frozenset(
+    "\uc774\ub2e4\ub294\uc758\uc5d0\uc744\uac00\uace0\ud558\uc9c0\ub85c\ud55c\uae30\uc740\ub97c\uc0ac\uc790\ub9ac\ub3c4\uc11c"
+)
+_CP949_PAIR = re.compile(rb"[\x81-\xfe].", re.DOTALL)
+_KS_X_1001_PAIR = re.compile(rb"[\xa1-\xfe][\xa1-\xfe]")
+
+
+def reads_korean(text: str, data: bytes) -> bool:
+    """Whether the beginning of a text reads as Korean that was decoded as cp949 from these bytes.
+
+    cp949 also accepts much Western and Chinese text. What gives that away: syllables outside
+    KS X 1001, which are rare in Korean but what a Western quote or accent before a letter turns
+    into; Hanja without Hangul; letters of other scripts.
+    """
+    foreign = "".join(c for c in text[:SAMPLE_BYTES] if not c.isascii())
+    pairs = _CP949_PAIR.findall(data[:SAMPLE_BYTES])
+    standard = sum(1 for pair in pairs if _KS_X_1001_PAIR.fullmatch(pair))
+    hangul, hanja = len(_HANGUL.findall(foreign)), len(_HANJA.findall(foreign))
+    marks = len(_KOREAN_MARKS.findall(foreign))
+    return (
+        standard >= 0.9 * len(pairs)
+        and hangul + hanja + marks >= 0.95 * len(foreign)
+        and hangul >= hanja
+        and hangul >= 0.3 * len(foreign)
+    )
+
+
+def reads_johab(text: str) -> bool:
+    """Whether the beginning of a text reads as Korean that was decoded as Johab.
+
+    Johab says each letter of a syllable, so that other encodings give syllables that nobody
+    writes. Korean has almost only those of KS X 1001, and every tenth is one of a few.
+    """
+    foreign = "".join(c for c in text[:SAMPLE_BYTES] if not c.isascii())
+    syllables = _HANGUL.findall(foreign)
+    marks = len(_KOREAN_MARKS.findall(foreign)) + len(_HANJA.findall(foreign))
+    standard = sum(1 for syllable in syllables if _is_standard(syllable))
+    common = sum(1 for syllable in syllables if syllable in _COMMON)
+    return (
+        len(syllables) + marks >= 0.95 * len(foreign)
+        and len(syllables) >= 0.5 * len(foreign)
+        and standard >= 0.95 * len(syllables)
+        and common >= 0.1 * len(syllables)
+        and len(syllables) > 1
+    )
+
+
+def _is_standard(syllable: str) -> bool:
+    """Whether KS X 1001 has a syllable; others are spelt out in eight bytes."""
+    return len(syllable.encode("euc_kr")) == 2  # noqa: PLR2004 - bytes of a character
