@@ -13,6 +13,7 @@ from ingestd.errors import DocumentError, ExtractionError, UnreadableError
 
 from .encoding import encoding_of, texts
 from .file import FileBytes
+from .guarded import guarded
 from .parts import Batch, End, Head, StarvedError
 from .segments import segments
 
@@ -51,8 +52,15 @@ class Cutter:
         self._progress = progress
         self._whole_bytes = whole_bytes
 
-    def cut(self, fd: int, name: bytes, size: int) -> Generator[Part, None, None]:
+    def cut(
+        self, fd: int, name: bytes, size: int, *, guard: bool = True
+    ) -> Generator[Part, None, None]:
         """Yield the parts of a file: see `FileCutter.cut`."""
+        parts = self._safely(fd, name, size)
+        return guarded(parts, name) if guard else parts
+
+    def _safely(self, fd: int, name: bytes, size: int) -> Generator[Part, None, None]:
+        """Yield the parts; what goes wrong is one of our errors."""
         file = FileBytes(fd, size, self._progress)
         try:
             yield from self._parts(file, name)

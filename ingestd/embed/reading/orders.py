@@ -12,6 +12,8 @@ from ingestd.embed.model import ModelSpec
 from ingestd.embed.tokenize import open_tokenizer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ingestd.ports import Tokenizer
 
 
@@ -24,12 +26,14 @@ class Orders:
         cutting: how documents are cut.
         memory_bytes: address space that a document may take.
         timeout_s: processor time that may pass between two messages.
+        sandbox: deny itself network, files and processes, as far as the kernel grants it.
     """
 
     spec: ModelSpec
     cutting: Cutting
     memory_bytes: int
     timeout_s: float
+    sandbox: bool = True
 
     @classmethod
     def of(cls, message: dict[str, Any]) -> Orders:
@@ -40,6 +44,7 @@ class Orders:
             Cutting(**message["cutting"]),
             message["memory_bytes"],
             message["timeout_s"],
+            message["sandbox"],
         )
 
     def message(self) -> dict[str, Any]:
@@ -50,7 +55,14 @@ class Orders:
             "cutting": asdict(self.cutting),
             "memory_bytes": self.memory_bytes,
             "timeout_s": self.timeout_s,
+            "sandbox": self.sandbox,
         }
+
+    def readable(self) -> Iterator[Path]:
+        """Yield the files that the child opens by their names, links resolved."""
+        yield self.spec.path
+        if self.spec.path.is_dir():
+            yield from (file.resolve() for file in self.spec.path.iterdir() if file.is_file())
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of the model.
