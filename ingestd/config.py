@@ -236,7 +236,7 @@ class ExtractSettings(Part):
     )
     secret_rules: tuple[str, ...] = Field(
         default=(),
-        description="gitignore patterns of more such files; with ! in front: of files that are none",
+        description="gitignore patterns of more such files; those with ! in front are none",
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from . import lock
+from .care import care_of
 from .embed import model
 from .embed.chroma.layout import digests
 from .embed.chroma.opening import lock_chroma, open_store, store_url
@@ -29,6 +30,7 @@ from .embed.parts import Parts
 from .embed.prepare import Preparer
 from .embed.reading.pool import Pool
 from .embed.refill import Refiller
+from .embed.secrets import search as secrets
 from .embed.spool import Spool, clear_spools
 from .embed.texts import TextEmbedder
 from .embed.tokenize import longest_input
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 
     from ingestd_state.engine import Database
 
-    from .config import Settings, StoreMode
+    from .config import ExtractSettings, Settings, StoreMode
     from .embed.chroma.collection import ChromaCollection
     from .embed.chroma.server import ManagedServer
     from .embed.chroma.store import Store
@@ -188,7 +190,7 @@ async def open_instance(
         )
         stack.callback(texts.close)
         cutting = make_cutting(settings, spec)
-        pipeline = pipeline_version(cutting, spec)
+        pipeline = pipeline_version(cutting, spec, settings.extract)
         writer = Writer(
             database,
             cache,
@@ -207,6 +209,7 @@ async def open_instance(
             pipeline,
             file_bytes=settings.limits.file_bytes,
             spools=lambda: Spool(spools),
+            care_of=care_of(settings.extract),
         )
         parts = Parts(
             database, preparer, texts, writer, recorder, totals, settings.limits, time.time
@@ -259,9 +262,18 @@ def make_cutting(settings: Settings, spec: ModelSpec) -> Cutting:
     return Cutting(tokens, settings.chunk.size, settings.chunk.overlap)
 
 
-def pipeline_version(cutting: Cutting, spec: ModelSpec) -> str:
+def pipeline_version(
+    cutting: Cutting, spec: ModelSpec, extract: ExtractSettings | None = None
+) -> str:
     """A digest of all that decides which chunks and vectors a file gives."""
-    parts = (PIPELINE_VERSION, EXTRACTOR_VERSION, cutting.version, spec.fingerprint)
+    parts: tuple[object, ...] = (
+        PIPELINE_VERSION,
+        EXTRACTOR_VERSION,
+        cutting.version,
+        spec.fingerprint,
+    )
+    if extract is not None:
+        parts += (secrets.VERSION, extract.secrets, extract.secret_rules)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 

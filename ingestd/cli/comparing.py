@@ -182,19 +182,21 @@ def _cache(location: Location) -> AbstractContextManager[Database | None]:
 
 
 def _reader(settings: Settings, location: Location, spec: ModelSpec) -> tuple[Reader, Pool]:
+    from ingestd.care import care_of
     from ingestd.check.reading import Reader
     from ingestd.embed.prepare import Preparer
     from ingestd.embed.reading.pool import Pool
     from ingestd.instance import make_cutting, pipeline_version
 
     cutting = make_cutting(settings, spec)
-    pipeline = pipeline_version(cutting, spec)
+    pipeline = pipeline_version(cutting, spec, settings.extract)
     pool = Pool(spec, cutting, settings.extract)
     preparer = Preparer(
         pool,
         pipeline,
         file_bytes=settings.limits.file_bytes,
         spools=lambda: _spool(location),
+        care_of=care_of(settings.extract),
     )
     return Reader(preparer, pipeline), pool
 

@@ -391,7 +391,9 @@ class Scripted:
     def __init__(self, *parts: Part | Callable[[], object]) -> None:
         self._parts = parts
 
-    def cut(self, fd: int, name: bytes, size: int) -> Generator[Part, None, None]:
+    def cut(
+        self, fd: int, name: bytes, size: int, *, guard: bool = True
+    ) -> Generator[Part, None, None]:
         """The parts; what can be called is called in between."""
         for part in self._parts:
             if callable(part):

@@ -68,6 +68,8 @@ class Cutter:
             raise
         except MemoryError as error:
             raise StarvedError from error
+        except PermissionError as error:  # the file itself is open
+            raise ExtractionError(f"its reader asks for what it may not have: {error}") from error
         except OSError as error:
             raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
         except Exception as error:  # whatever a hostile file provokes in a parser

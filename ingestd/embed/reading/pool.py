@@ -138,9 +138,7 @@ class Pool:
             if self._closed:  # while it was started
                 self._end()
                 raise StoppedError("extraction was stopped")
-            log.debug(
-                "extraction_child_started", pid=self._child.pid, without=self._child.without
-            )
+            log.debug("extraction_child_started", pid=self._child.pid, without=self._child.without)
         return self._child
 
     def _parts(

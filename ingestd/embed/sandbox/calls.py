@@ -16,24 +16,26 @@ from dataclasses import dataclass
 
 from . import kernel
 
-_DENIED = (
-    # the network, and talking to anybody but the daemon
-    "socket connect bind listen accept accept4 socketpair",
-    # other programs and processes
-    "fork vfork execve execveat ptrace process_vm_readv process_vm_writev pidfd_getfd "
-    "pidfd_send_signal rt_sigqueueinfo rt_tgsigqueueinfo process_madvise kcmp",
-    # what goes past this filter, or past the limits of memory
-    "io_uring_setup io_uring_enter io_uring_register shmget msgget semget mq_open userfaultfd",
-    # files
+_NETWORK = "socket connect bind listen accept accept4 socketpair"
+_PROCESSES = (
+    "fork vfork execve execveat ptrace process_vm_readv process_vm_writev process_madvise kcmp "
+    "pidfd_getfd pidfd_send_signal rt_sigqueueinfo rt_tgsigqueueinfo"
+)
+_PAST_LIMITS = (
+    "io_uring_setup io_uring_enter io_uring_register shmget msgget semget mq_open userfaultfd"
+)
+_FILES = (
     "creat truncate ftruncate fallocate unlink unlinkat rename renameat renameat2 mkdir mkdirat "
     "rmdir link linkat symlink symlinkat mknod mknodat chmod fchmod fchmodat fchmodat2 chown "
     "fchown lchown fchownat setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr "
-    "utime utimes futimesat utimensat open_by_handle_at name_to_handle_at",
-    # the machine, and ways out of a namespace
+    "utime utimes futimesat utimensat open_by_handle_at name_to_handle_at"
+)
+_MACHINE = (
     "mount umount2 move_mount fsopen fsmount open_tree pivot_root chroot unshare setns bpf "
     "perf_event_open keyctl add_key request_key init_module finit_module kexec_load reboot swapon "
-    "swapoff settimeofday clock_settime sethostname setdomainname syslog quotactl acct",
+    "swapoff settimeofday clock_settime sethostname setdomainname syslog quotactl acct"
 )
+DENIED = f"{_NETWORK} {_PROCESSES} {_PAST_LIMITS} {_FILES} {_MACHINE}".split()
 _NUMBERS = {
     "x86_64": "socket=41 connect=42 bind=49 listen=50 accept=43 accept4=288 socketpair=53 fork=57 "
     "vfork=58 execve=59 execveat=322 ptrace=101 process_vm_readv=310 process_vm_writev=311 "
@@ -121,7 +123,7 @@ def numbers(machine: str) -> dict[str, int]:
 def program(machine: str, pid: int) -> list[Code]:
     """The filter for a machine and a process, which may signal nobody but itself."""
     known = numbers(machine)
-    denied = sorted(known[name] for name in " ".join(_DENIED).split() if name in known)
+    denied = sorted(known[name] for name in DENIED if name in known)
     code: list[Code] = [
         (_LOAD, 0, 0, _ARCH),
         (_EQUAL, 1, 0, _ARCHITECTURES[machine]),

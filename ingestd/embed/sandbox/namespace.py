@@ -44,4 +44,3 @@ def _let_parent_look() -> None:
     """Whoever changes its rights cannot be measured by others, unless it says so."""
     with contextlib.suppress(OSError):
         kernel.prctl(_PR_SET_DUMPABLE, 1)
-

@@ -155,7 +155,9 @@ _FORMS = (
     _form("DigitalOcean token", "_v1_", rf"(?<=do[opr])_v1_([a-f0-9]{{64}}){_E}"),
     _form("Azure storage key", "AccountKey=", r"AccountKey=([A-Za-z0-9+/]{86}==)", _storage_key),
     _form("age key", "AGE-SECRET-KEY-1", r"AGE-SECRET-KEY-1([02-9AC-HJ-NP-Z]{58})"),
-    _form("PuTTY key", "Private-Lines:", r"Private-Lines:\s{0,4}\d{1,4}\s{1,4}([A-Za-z0-9+/=]{40})"),
+    _form(
+        "PuTTY key", "Private-Lines:", r"Private-Lines:\s{0,4}\d{1,4}\s{1,4}([A-Za-z0-9+/=]{40})"
+    ),
     _form("WireGuard key", "PrivateKey", r"PrivateKey\s{0,4}=\s{0,4}([A-Za-z0-9+/]{43}=)(?!=)"),
     _form(
         "key of a kubeconfig",
@@ -165,7 +167,7 @@ _FORMS = (
     ),
     _form(
         "login of a registry",
-        "\"auths\"",
+        '"auths"',
         r"\"auth\"\s{0,8}:\s{0,8}\"([A-Za-z0-9+/]{12,4000}={0,2})\"",
         _login,
         near=True,
