@@ -60,6 +60,8 @@ class Orders:
 
     def readable(self) -> Iterator[Path]:
         """Yield the files that the child opens by their names, links resolved."""
+        if self.spec.hashed:  # a model for tests, without files
+            return
         yield self.spec.path
         if self.spec.path.is_dir():
             yield from (file.resolve() for file in self.spec.path.iterdir() if file.is_file())

@@ -105,11 +105,9 @@ def _allow(ruleset: int, path: Path) -> None:
 def _needed(extra: Iterable[Path]) -> Iterator[Path]:
     """Where the interpreter and its libraries are."""
     yield from map(Path, _SYSTEM)
-    yield from extra
     prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
     libraries = os.environ.get("LD_LIBRARY_PATH", "").split(":")
-    for text in {*prefixes, *sys.path, *libraries, *_mapped()}:
-        path = Path(text)
+    for path in {*extra, *map(Path, [*prefixes, *sys.path, *libraries, *_mapped()])}:
         # The whole disk is no library, nor is a folder of somebody's documents.
         if path.is_absolute() and len(path.parts) > 1 and path != Path("/home"):
             yield path

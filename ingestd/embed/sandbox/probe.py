@@ -9,7 +9,6 @@ import json
 import os
 import socket
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 def attempts() -> dict[str, Callable[[], object]]:
     """What must not be possible, by name."""
     strange = Path("/etc/passwd")
-    scratch = Path(tempfile.gettempdir()) / f"ingestd-probe-{os.getpid()}"
+    scratch = Path("/tmp") / f"ingestd-probe-{os.getpid()}"  # noqa: S108 - a name that is free
 
     def write() -> None:
         scratch.touch()
