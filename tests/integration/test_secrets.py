@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import random
 import string
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from daemon import contents, ingestd
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TOKEN = "gh" + "p_" + "".join(random.Random(7).choices(string.ascii_letters + string.digits, k=36))
 

@@ -40,23 +40,27 @@ class Search:
         self._headers = name.lower().endswith(_KEY_FILES)
         self._text: list[str] = []
         self._held = 0
-        self._start = 0
+        self._end = 0
+        self._places: list[tuple[int, int]] = []  # where a part lies here, and in the whole
 
-    def feed(self, text: str, start: int | None = None) -> Secret | None:
+    def feed(self, text: str, start: int) -> Secret | None:
         """Add text, and search once there is enough of it.
 
         Args:
             text: the next part.
-            start: its place in the whole; what was left out in between is white space, and what
-                overlaps with the last part is dropped.
+            start: its place in the whole. What was left out in between is white space, and what
+                the last part has as well is dropped.
         """
-        end = self._start + self._held
-        if start is not None and start != end:
-            if start > end:
-                self._add("\n" * min(start - end, 2))
-                self._start += start - end - min(start - end, 2)
-            text = text[max(0, end - start) :]
-        self._add(text)
+        shared = self._end - start
+        if shared > 0 and self._ends_with(text[:shared]):
+            text, start = text[shared:], self._end
+        elif shared:
+            self._text.append("\n")
+            self._held += 1
+        self._places.append((self._held, start))
+        self._text.append(text)
+        self._held += len(text)
+        self._end = start + len(text)
         return self.search() if self._held >= _WINDOW_CHARS else None
 
     def search(self) -> Secret | None:
@@ -64,15 +68,25 @@ class Search:
         text = "".join(self._text)
         found = find(text, headers=self._headers)
         if found is not None:
-            return Secret(found.kind, self._start + found.at)
-        rest = text[-keys.CARRY_CHARS :] if len(text) > keys.CARRY_CHARS else text
-        self._start += len(text) - len(rest)
+            held, start = next(place for place in reversed(self._places) if place[0] <= found.at)
+            return Secret(found.kind, start + found.at - held)
+        rest = text[-keys.CARRY_CHARS :]
+        gone = len(text) - len(rest)
+        last = [place for place in self._places if place[0] <= gone][-1:]
+        kept = [place for place in self._places if place[0] > gone]
+        self._places = [(held - gone, start) for held, start in [*last, *kept]]
         self._text, self._held = [rest], len(rest)
         return None
 
-    def _add(self, text: str) -> None:
-        self._text.append(text)
-        self._held += len(text)
+    def _ends_with(self, text: str) -> bool:
+        """Whether what is held ends so: overlapping windows do, tables with a repeated head not."""
+        tail, length = [], 0
+        for piece in reversed(self._text):
+            tail.append(piece)
+            length += len(piece)
+            if length >= len(text):
+                break
+        return "".join(reversed(tail)).endswith(text)
 
 
 def find(text: str, *, headers: bool = False) -> Secret | None:
