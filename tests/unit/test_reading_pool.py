@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -285,6 +286,24 @@ def test_a_parser_without_end_runs_out_of_time(
     with pytest.raises(ExtractionError) as failed:
         cut(pool, "loop")
     assert "timeout_s" in failed.value.hint
+    assert len(cut(pool, "words")) == 3
+
+
+def test_a_tokenizer_behind_links_is_read(
+    pools: Callable[..., Pool], cut: Callable[..., list[Part]], tmp_path: Path
+) -> None:
+    """As in the cache of a hub, where every file of a model is a link out of its folder."""
+    spec = model.locate("")
+    blobs, place = tmp_path / "blobs", tmp_path / "models" / "one"
+    blobs.mkdir()
+    place.mkdir(parents=True)
+    for file in spec.path.rglob("*.json"):
+        name = file.relative_to(spec.path)
+        blob = blobs / str(name).replace("/", "-")
+        blob.write_bytes(file.read_bytes())
+        (place / name).parent.mkdir(exist_ok=True)
+        (place / name).symlink_to(blob)
+    pool = pools(spec=replace(spec, path=place))
     assert len(cut(pool, "words")) == 3
 
 

@@ -88,6 +88,10 @@ def real(seed: int) -> dict[str, str]:
         "stripe": f"sk_live_{draw(rng, 24)}",
         "npm": f"npm_{draw(rng, 36)}",
         "npmrc": f"//registry.example.org/:_authToken={draw(rng, 36)}",
+        "npm login": "//registry.example.org/:_auth = "
+        + base64.b64encode(b"deploy:" + draw(rng, 20).encode()).decode(),
+        "npm password": "//registry.example.org/:_password="
+        + base64.b64encode(draw(rng, 20).encode()).decode(),
         "pypi": f"pypi-AgEIcHlwaS5vcmc{draw(rng, 80)}",
         "hugging face": f"hf_{draw(rng, 34, string.ascii_letters)}",
         "anthropic": f"sk-ant-api03-{draw(rng, 93)}AA",
@@ -118,7 +122,8 @@ HARMLESS = {
     "ones": "ghp_111111111111111111111111111111111111",
     "alphabet": "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
     "yours": "xoxb-your-token-here, glpat-YOUR_TOKEN_GOES_HERE1, sk_live_yourSecretKey123456789",
-    "variable": "//registry.npmjs.org/:_authToken=${NPM_TOKEN}",
+    "variable": "//registry.npmjs.org/:_authToken=${NPM_TOKEN}\n//r.org/:_password=${WORD}",
+    "attribute": "self._auth = authentication\nclient_auth=(user, password)",
     "digest": "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "uuid": "123e4567-e89b-12d3-a456-426614174000",
     "emulator": "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq"

@@ -63,8 +63,8 @@ class Orders:
         if self.spec.hashed:  # a model for tests, without files
             return
         yield self.spec.path
-        if self.spec.path.is_dir():
-            yield from (file.resolve() for file in self.spec.path.iterdir() if file.is_file())
+        for pattern in ("*.json", "*/*.json"):
+            yield from (file.resolve() for file in self.spec.path.glob(pattern))
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of the model.

@@ -94,6 +94,10 @@ def _holds_key(found: re.Match[str]) -> bool:
     return b"PRIVATE KEY-----" in decoded(found[1])
 
 
+def _text(found: re.Match[str]) -> bool:
+    return bool(decoded(found[1])) and decoded(found[1]).isascii()
+
+
 def _login(found: re.Match[str]) -> bool:
     user, colon, word = decoded(found[1]).partition(b":")
     return bool(user and colon and word) and user.isascii() and b"\0" not in word
@@ -146,6 +150,13 @@ _FORMS = (
         "npm token",
         "_authToken",
         r"_authToken\s{0,4}=\s{0,4}\"?([A-Za-z0-9-][A-Za-z0-9_.+/=-]{19,500})",
+    ),
+    _form("npm login", "_auth", r"_auth\s{0,4}=\s{0,4}\"?([A-Za-z0-9+/]{12,4000}={0,2})", _login),
+    _form(
+        "npm login",
+        ":_password",
+        r":_password\s{0,4}=\s{0,4}\"?([A-Za-z0-9+/]{8,4000}={0,2})",
+        _text,
     ),
     _form("PyPI token", "pypi-AgE", rf"{_B}pypi-(AgE{_D}{{50,500}}){_E}"),
     _form("Hugging Face token", "hf_", rf"{_B}hf_({_W}{{34}}){_E}", _drawn_letters),
