@@ -57,6 +57,15 @@ soak: $(READY_TEST) ## Long: kills of the daemon and of the Chroma server; KILLS
 	HF_HUB_OFFLINE=1 "$(BIN)/python" tests/soak/random_kills.py --kills $(or $(KILLS),100)
 	HF_HUB_OFFLINE=1 "$(BIN)/python" tests/soak/persist_kills.py --random $(or $(KILLS),100)
 
+.PHONY: hostile
+hostile: $(READY_TEST) ## Minutes: the daemon over files that mean harm, with the outcome of each; ARGS=--short
+	HF_HUB_OFFLINE=1 "$(BIN)/python" tests/hostile/run.py $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(READY_TEST) ## Minutes: mutations of good files through the reading child; NUMBER=10000 SEED=1
+	HF_HUB_OFFLINE=1 "$(BIN)/python" tests/hostile/fuzz.py --number $(or $(NUMBER),10000) \
+		--seed $(or $(SEED),1) $(ARGS)
+
 .PHONY: check
 check: lint types imports test ## Everything that must pass before a change is merged
 

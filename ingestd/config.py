@@ -55,7 +55,7 @@ class SourceSettings(Part):
     )
     exclude: tuple[str, ...] = Field(default=(), description="gitignore patterns to leave out")
     builtin_excludes: bool = Field(
-        default=True, description="leave out VCS folders, temporaries and secrets"
+        default=True, description="leave out VCS folders, temporaries and such"
     )
     watch: Literal["events", "poll"] = Field(
         default="events", description="poll: for network shares, which tell of no change"
@@ -233,7 +233,7 @@ class MemorySettings(Part):
 
 
 class ExtractSettings(Part):
-    """Bounds of the child process that reads files."""
+    """What is read, and the bounds of the child process that reads it."""
 
     memory_bytes: int = Field(
         default=1024 * MIB, ge=64 * MIB, description="memory that one file may take in it"
@@ -257,6 +257,18 @@ class ExtractSettings(Part):
         default=200, ge=1, description="how many times its size that may be, past the first MiB"
     )
     entries: int = Field(default=10_000, ge=1, description="parts that a packed document may have")
+    sandbox: Literal["auto", "off"] = Field(
+        default="auto",
+        description="auto: no network, no other files and no processes, as far as the kernel "
+        "grants it",
+    )
+    secrets: Literal["skip", "index"] = Field(
+        default="skip", description="what becomes of private keys, tokens and credential files"
+    )
+    secret_rules: tuple[str, ...] = Field(
+        default=(),
+        description="gitignore patterns of more such files; those with ! in front are none",
+    )
 
 
 class LogSettings(Part):

@@ -121,7 +121,8 @@ class _Look:
         spec = model.configured(self._settings.model)
         require(spec, self._settings.model)
         plugins = installed(self._location.state_dir)
-        version = pipeline_version(make_cutting(self._settings, spec), spec, plugins)
+        cutting = make_cutting(self._settings, spec)
+        version = pipeline_version(cutting, spec, self._settings.extract, plugins)
         with database.read() as connection:
             return bulk.is_outdated(connection, version)
 

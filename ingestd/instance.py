@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from .care import care_of
 from .embed import model
 from .embed.chroma.layout import digests
 from .embed.chroma.opening import lock_chroma, open_store, store_url
@@ -182,7 +183,7 @@ async def open_instance(
         stack.callback(texts.close)
         cutting = make_cutting(settings, spec)
         plugins = await asyncio.to_thread(installed, location.state_dir)
-        pipeline = pipeline_version(cutting, spec, plugins)
+        pipeline = pipeline_version(cutting, spec, settings.extract, plugins)
         writer = Writer(
             database,
             cache,
@@ -201,6 +202,7 @@ async def open_instance(
             pipeline,
             file_bytes=settings.limits.file_bytes,
             spools=lambda: Spool(spools),
+            care_of=care_of(settings.extract),
         )
         parts = Parts(
             database, preparer, texts, writer, recorder, totals, settings.limits, time.time

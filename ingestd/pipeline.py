@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from .embed.cutting import Cutting
 from .embed.extract import EXTRACTOR_VERSION
+from .embed.secrets import search as secrets
 from .embed.tokenize import longest_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .config import Settings
+    from .config import ExtractSettings, Settings
     from .embed.extract.plugin import Plugin
     from .embed.model import ModelSpec
 
@@ -28,8 +29,15 @@ def make_cutting(settings: Settings, spec: ModelSpec) -> Cutting:
     return Cutting(tokens, size, overlap)
 
 
-def pipeline_version(cutting: Cutting, spec: ModelSpec, plugins: Iterable[Plugin] = ()) -> str:
+def pipeline_version(
+    cutting: Cutting,
+    spec: ModelSpec,
+    extract: ExtractSettings | None = None,
+    plugins: Iterable[Plugin] = (),
+) -> str:
     """A digest of all that decides which chunks and vectors a file gives."""
-    readers = tuple((one.name, one.version) for one in plugins if one.suffixes)
-    parts = (PIPELINE_VERSION, EXTRACTOR_VERSION, cutting.version, spec.fingerprint, *readers)
+    parts: list[object] = [PIPELINE_VERSION, EXTRACTOR_VERSION, cutting.version, spec.fingerprint]
+    if extract is not None:
+        parts += [secrets.VERSION, extract.secrets, extract.secret_rules]
+    parts += [(one.name, one.version) for one in plugins if one.suffixes]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -7,7 +7,7 @@ in-memory twin; one contract suite in ``tests/contract`` runs over both.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Vectors = NDArray[np.float32]
+
+SEALED = -1
+"""The size of a file that nobody looks into."""
 
 Metadata = Mapping[str, str | int | float | bool | None]
 
@@ -39,6 +42,14 @@ class Fingerprint:
     def of(cls, stat: os.stat_result) -> Fingerprint:
         """Take the key from a stat result."""
         return cls(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+    def sealed(self) -> Fingerprint:
+        """The key of the same file while it is not to be opened.
+
+        It differs from the other one, so that a file which may be opened from now on, or no more,
+        counts as changed.
+        """
+        return replace(self, size=SEALED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ingestd_state.engine import Database
 
-    from .config import Settings, SourceSettings
+    from .config import ExtractSettings, Settings, SourceSettings
 
 
 def register_sources(settings: Settings, database: Database) -> dict[str, WatchedSource]:
@@ -40,7 +40,8 @@ def register_sources(settings: Settings, database: Database) -> dict[str, Watche
     for configured in settings.sources:
         root = os.fsencode(os.path.abspath(configured.path.expanduser()))  # noqa: PTH100 - keeps links
         _check_apart(root, found.values())
-        rules = Rules(root, **json.loads(_rules_json(configured)))
+        stored = _rules_json(configured, settings.extract)
+        rules = Rules(root, **json.loads(stored))
         collection = configured.collection or settings.store.collection
         with database.read() as connection:
             known = {source.name: source for source in sources.all_sources(connection)}
@@ -48,7 +49,7 @@ def register_sources(settings: Settings, database: Database) -> dict[str, Watche
         if name in found:
             raise ConfigError(f"two sources are called {name!r}")
         _check_there(root, known.get(name))
-        row = bulk.register(database, name, root, collection, _rules_json(configured))
+        row = bulk.register(database, name, root, collection, stored)
         polled = configured.watch == "poll"
         found[name] = WatchedSource(row.id, name, root, collection, rules, polled)
     with database.write() as connection:
@@ -133,11 +134,13 @@ def rules_of(row: sources.Source) -> Rules:
     return Rules(row.path, **json.loads(row.rules))
 
 
-def _rules_json(configured: SourceSettings) -> str:
+def _rules_json(configured: SourceSettings, extract: ExtractSettings) -> str:
     return json.dumps(
         {
             "include": configured.include,
             "exclude": configured.exclude,
             "defaults": configured.builtin_excludes,
+            "secrets": extract.secrets == "skip",
+            "secret_rules": extract.secret_rules,
         }
     )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ingestd.embed.sandbox.walls import Walls
 from ingestd.errors import DiskFullError, NotFoundError
 from ingestd.space import Space
 from ingestd.watch import mounts
@@ -29,6 +32,7 @@ NEAR = 0.8
 NEAR_FREE = 2
 """Less than this many times what must stay free is worth a warning."""
 USUAL_QUEUE = 16_384
+PROBE_S = 30.0
 INOTIFY = Path("/proc/sys/fs/inotify")
 NO_LOCKS = ("nfs", "cifs", "smb")
 """File systems where a lock of one machine may mean nothing on another."""
@@ -133,6 +137,34 @@ def sources(settings: Settings, location: Location) -> Iterator[Finding]:
                 yield Finding(label, "ok", f"{shown} on {kind}")
 
 
+def sandbox(settings: Settings, _location: Location) -> Iterator[Finding]:
+    """What keeps in the process that reads files: tried, not asked."""
+    if settings.extract.sandbox == "off":
+        mend = 'Leave out `extract.sandbox = "off"`, unless a reader of your own needs it.'
+        yield Finding("sandbox", "warn", "switched off: limits of memory and time only", mend)
+        return
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "ingestd.embed.sandbox.probe"],
+        capture_output=True,
+        check=True,
+        timeout=PROBE_S,
+    )
+    found = json.loads(done.stdout)
+    walls = Walls(**found["walls"])
+    if possible := found["possible"]:
+        mend = f"Use a kernel, or a container, that grants {' and '.join(walls.missing)}."
+        yield Finding("sandbox", "warn", f"a hostile file could {', '.join(possible)}", mend)
+        return
+    parts = [
+        {"user": "a user and a network namespace", "network": "a network namespace"}.get(
+            walls.network, "no network namespace"
+        ),
+        f"Landlock {walls.files}" if walls.files else "no Landlock",
+        "seccomp" if walls.calls else "no seccomp",
+    ]
+    yield Finding("sandbox", "ok", f"no network, files or processes: {', '.join(parts)}")
+
+
 def _roots(settings: Settings, location: Location) -> dict[str, bytes]:
     """The folders of the configuration, and those of the last run, by name."""
     folders = [source.path.expanduser().absolute() for source in settings.sources]
@@ -175,4 +207,4 @@ def _directories(root: bytes) -> int:
     return number
 
 
-CHECKS: tuple[Check, ...] = (python, sqlite, state_directory, inotify, sources)
+CHECKS: tuple[Check, ...] = (python, sqlite, state_directory, inotify, sandbox, sources)

@@ -182,6 +182,7 @@ def _cache(location: Location) -> AbstractContextManager[Database | None]:
 
 
 def _reader(settings: Settings, location: Location, spec: ModelSpec) -> tuple[Reader, Pool]:
+    from ingestd.care import care_of
     from ingestd.check.reading import Reader
     from ingestd.embed.prepare import Preparer
     from ingestd.embed.reading.plugins import installed
@@ -190,13 +191,14 @@ def _reader(settings: Settings, location: Location, spec: ModelSpec) -> tuple[Re
 
     cutting = make_cutting(settings, spec)
     plugins = installed(location.state_dir, remember=False)
-    pipeline = pipeline_version(cutting, spec, plugins)
+    pipeline = pipeline_version(cutting, spec, settings.extract, plugins)
     pool = Pool(spec, cutting, settings.extract, plugins=plugins)
     preparer = Preparer(
         pool,
         pipeline,
         file_bytes=settings.limits.file_bytes,
         spools=lambda: _spool(location),
+        care_of=care_of(settings.extract),
     )
     return Reader(preparer, pipeline), pool
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 
 from ingestd.errors import NotFoundError
 from ingestd.location import locate
+from ingestd.ports import SEALED
 
 from . import options, output, table
 
@@ -32,6 +34,9 @@ def ls(
             "--status", "-s", help=f"Only this state ({', '.join(STATES)}); may be repeated."
         ),
     ] = None,
+    reason: Annotated[
+        str, typer.Option("--reason", "-r", help="Only with this reason, such as secret or binary.")
+    ] = "",
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", min=1, help="At most so many.")
     ] = None,
@@ -52,7 +57,7 @@ def ls(
 
         with database.read() as connection:
             rows = sources.all_sources(connection)
-        selection = _selection(database, rows, path, wanted)
+        selection = replace(_selection(database, rows, path, wanted), reason=reason)
         by_id = {row.id: row for row in rows}
         shown = 0
         for document in walk(database, selection, limit=limit):
@@ -104,7 +109,7 @@ def as_json(document: Document, source: Source) -> dict[str, Any]:
         "status": document.status.value,
         "reason": document.reason,
         "chunks": document.chunk_count,
-        "size": document.size,
+        "size": None if document.size == SEALED else document.size,
         "mime": document.mime,
         "attempts": document.attempts,
         "error_code": document.error_code,
@@ -134,8 +139,6 @@ def _print(document: Document, source: Source, *, json: bool) -> None:
 
 def _remark(database: Database, selection: Selection, shown: int, limit: int | None) -> None:
     """Say what is left out."""
-    from dataclasses import replace
-
     from ingestd_state.selection import count
     from ingestd_state.status import DocumentStatus
 

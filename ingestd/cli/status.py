@@ -57,6 +57,7 @@ def snapshot(location: Location, now: float | None = None) -> dict[str, Any]:
         "config_file": str(location.config_file) if location.config_file else None,
         "sources": [],
         "documents": {},
+        "skipped": {},
         "chunks": {"live": 0},
         "waiting": {"documents": 0, "oldest_s": None},
         "in_hand": [],
@@ -103,6 +104,7 @@ def _from_table(location: Location, now: float) -> dict[str, Any]:
         with database.read() as connection:
             rows = sources.all_sources(connection)
             counts = sources.counts(connection)
+            skipped = sources.skipped(connection)
             live = chunks.count_live(connection)
             oldest = documents.oldest_pending(connection)
             last_runs = runs.last(connection, runs.KEPT)
@@ -129,6 +131,7 @@ def _from_table(location: Location, now: float) -> dict[str, Any]:
             for row in rows
         ],
         "documents": totals,
+        "skipped": skipped,
         "chunks": {"live": live},
         "waiting": {
             "documents": totals["pending"] + totals["working"] + totals["deleted"],

@@ -26,6 +26,7 @@ def page(found: dict[str, Any]) -> output.Page:
             ("state", found["state_dir"]),
             ("configuration", found["config_file"] or "none: built-in defaults"),
             ("documents", _states(found["documents"])),
+            ("skipped", _skipped(found["skipped"])),
             ("chunks", f"{found['chunks']['live']:,} live" if found["sources"] else ""),
             (
                 "waiting",
@@ -103,6 +104,11 @@ def _who(found: dict[str, Any]) -> str:
 def _states(documents: dict[str, int]) -> str:
     shown = ", ".join(f"{number:,} {state}" for state, number in documents.items() if number)
     return shown or "none"
+
+
+def _skipped(reasons: dict[str, int]) -> str:
+    shown = ", ".join(f"{number:,} {reason}" for reason, number in reasons.items())
+    return f"{shown}: `ingestd ls --status skipped`" if shown else ""
 
 
 def _cached(vectors: dict[str, int]) -> str:

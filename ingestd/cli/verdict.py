@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ingestd.guard import unusable
-from ingestd.watch.rules import DEFAULT_MAX_FILE_BYTES, UNREADABLE, steps
+from ingestd.ports import SEALED
+from ingestd.watch.rules import DEFAULT_MAX_FILE_BYTES, SECRET, UNREADABLE, steps
 from ingestd.watch.scan import probe_root
 from ingestd_state.status import DocumentStatus, SourceStatus
 
 from . import output
 
 if TYPE_CHECKING:
-    from ingestd.watch.rules import Rules
+    from ingestd.watch.rules import Decision, Rules
     from ingestd_state.documents import Document
     from ingestd_state.sources import Source
 
@@ -117,7 +118,8 @@ def changed_since(document: Document, source: Source) -> bool:
         found = os.stat(os.path.join(source.path, document.path))  # noqa: PTH116 - bytes
     except OSError:
         return False
-    now = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    size = SEALED if document.size == SEALED else found.st_size
+    now = (found.st_dev, found.st_ino, size, found.st_mtime_ns, found.st_ctime_ns)
     return now != document.fingerprint
 
 
@@ -196,6 +198,14 @@ def _of_kind(
         sizes = f"{output.size(found.st_size)}, over {output.size(most)} (`limits.file_bytes`)"
         reason = f"it was not seen yet, and is too big: {sizes}"
         return Verdict("unseen", reason, next="it will be skipped")
+    return _unseen(rules.decide(path), source, running=running)
+
+
+def _unseen(decision: Decision, source: Source, *, running: bool) -> Verdict:
+    """The verdict about a file that is taken."""
+    if decision.reason == SECRET:
+        reason = "it was not seen yet, and holds credentials by its name"
+        return Verdict("unseen", reason, decision.rule, "it will be listed, and not opened")
     return Verdict("unseen", "it was not seen yet", next=_soon(source, running=running))
 
 
@@ -221,7 +231,9 @@ def _refused_link(path: bytes, source: Source, rules: Rules) -> str:
     if not target.startswith(top):
         return "a link that leads out of the source"
     decision = rules.decide(target.removeprefix(top))
-    return "" if decision.taken else f"a link to a file that is left out: {decision.rule}"
+    if decision.taken and not decision.reason:
+        return ""
+    return f"a link to a file that is left out: {decision.rule}"
 
 
 def _reason(document: Document) -> str:
@@ -239,6 +251,9 @@ def _reason(document: Document) -> str:
 
 def _after(document: Document, *, running: bool, now: float) -> str:
     """What follows for a document that is as it was last read."""
+    if document.status is DocumentStatus.SKIPPED and document.reason.startswith(SECRET):
+        name = output.text(document.path.rpartition(b"/")[2])
+        return f'nothing, until it changes; `extract.secret_rules = ["!{name}"]` takes it up'
     if document.status in {DocumentStatus.INDEXED, DocumentStatus.SKIPPED}:
         return "nothing, until the file changes"
     if document.status is DocumentStatus.DEAD:

@@ -22,8 +22,10 @@ from ingestd_state.engine import DatabaseError
 from .extract.formats import format_of
 from .extract.skip import NoTextError, SkipDocument
 from .reading.file import digest_of
-from .reading.opening import GoneError, look, open_inside
+from .reading.guarded import SECRET
+from .reading.opening import GoneError, look, look_inside, open_inside
 from .reading.parts import Batch, Head, StoppedError
+from .secrets import care
 from .spool import LONG_CHARACTERS, LONG_CHUNKS
 
 if TYPE_CHECKING:
@@ -119,6 +121,7 @@ class Preparer:
         spools: makes a place on the disk for the chunks of a long document; without it they are
             kept in memory.
         long_chunks: a document with more chunks, now or before, is a long one.
+        care_of: tells which files are not opened, and which are not searched for secrets.
         clock: Unix seconds.
     """
 
@@ -130,6 +133,7 @@ class Preparer:
         file_bytes: int,
         spools: Callable[[], Spool] | None = None,
         long_chunks: int = LONG_CHUNKS,
+        care_of: care.CareOf = care.guarded,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._cutter = cutter
@@ -137,6 +141,7 @@ class Preparer:
         self._file_bytes = file_bytes
         self._spools = spools
         self._long_chunks = long_chunks
+        self._care_of = care_of
         self._clock = clock
         self._stopping = False
 
@@ -169,7 +174,8 @@ class Preparer:
         return prepared
 
     def _prepare(self, prepared: Prepared) -> None:
-        fd = self._open(prepared)
+        found = self._care_of(prepared.source, prepared.document.path)
+        fd = self._open(prepared, found.sealed)
         if fd is None:
             return
         try:
@@ -180,14 +186,17 @@ class Preparer:
             if self._is_indexed(prepared):
                 prepared.outcome = Outcome.SAME
                 return
-            self._take(prepared, fd, size)
+            self._take(prepared, fd, size, guard=found.guard)
         finally:
             os.close(fd)
 
-    def _open(self, prepared: Prepared) -> int | None:
-        """The open file; None when it is gone."""
+    def _open(self, prepared: Prepared, sealed: str) -> int | None:
+        """The open file, unless a rule has it sealed; None when it is gone."""
         root, path = prepared.source.root, prepared.document.path
         try:
+            if sealed:
+                prepared.fingerprint = Fingerprint.of(look_inside(root, path)).sealed()
+                raise SkipDocument(SECRET, f"by its name, {sealed}")
             return open_inside(root, path)
         except GoneError:
             prepared.outcome = Outcome.GONE
@@ -237,12 +246,12 @@ class Preparer:
         named = format_of(document.path) if document.relabel else None
         return not document.relabel or (named is not None and named.mime == document.mime)
 
-    def _take(self, prepared: Prepared, fd: int, size: int) -> None:
+    def _take(self, prepared: Prepared, fd: int, size: int, *, guard: bool) -> None:
         """Have the file cut; what the cutter read is what counts."""
         name = prepared.document.path.rpartition(b"/")[2]
         digest = prepared.digest
         try:
-            with contextlib.closing(self._cutter.cut(fd, name, size)) as parts:
+            with contextlib.closing(self._cutter.cut(fd, name, size, guard=guard)) as parts:
                 for part in parts:
                     self._add(prepared, part)
         except (DocumentError, SkipDocument):

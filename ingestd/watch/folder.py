@@ -24,8 +24,8 @@ class Decision:
 
     Attributes:
         taken: the path is ours.
-        reason: empty when taken; else `IGNORED`, ``secret`` or `UNREADABLE` (nobody can say: keep
-            what is there).
+        reason: `IGNORED`, ``secret`` or `UNREADABLE` (nobody can say: keep what is there). Empty
+            when taken, but for ``secret``: a file that is listed, and never opened.
         rule: the pattern and where it stands, as ``drafts/ (.ingestignore:3)``.
     """
 
@@ -35,6 +35,8 @@ class Decision:
 
 
 TAKEN = Decision(taken=True)
+HARMLESS = Decision(taken=True, rule="no secret")
+"""Taken, and whatever looks like a secret in it is none."""
 _RULE_FILE = Decision(taken=False, reason=IGNORED, rule=f"{RULE_FILE.decode()} files hold rules")
 _NOT_INCLUDED = Decision(taken=False, reason=IGNORED, rule="no pattern matches (include)")
 
@@ -43,16 +45,23 @@ class Ruled:
     """The patterns of one place, and what each decides when it rules.
 
     Args:
-        rules: patterns with their decisions; a negated one decides `TAKEN` whatever is given.
+        rules: patterns with their decisions; a negated one decides otherwise, whatever is given.
         folded: names are compared in lower case.
+        otherwise: what that is.
     """
 
     __slots__ = ("_decisions", "_layer")
 
-    def __init__(self, rules: Iterable[tuple[Pattern, Decision]], *, folded: bool = False) -> None:
+    def __init__(
+        self,
+        rules: Iterable[tuple[Pattern, Decision]],
+        *,
+        folded: bool = False,
+        otherwise: Decision = TAKEN,
+    ) -> None:
         listed = list(rules)
         self._layer = Layer.of([pattern for pattern, _ in listed], folded=folded)
-        self._decisions = [TAKEN if pattern.negated else verdict for pattern, verdict in listed]
+        self._decisions = [otherwise if pattern.negated else verdict for pattern, verdict in listed]
 
     @property
     def weight(self) -> int:
@@ -87,6 +96,10 @@ class Folder:
         fixed: rules of the configuration, then the built-in ones, asked in this order after that.
         include: the patterns of which a file must match one; None when all are taken.
         included: a directory on the way here matched one.
+        own: which files are secrets and which are none, by the configuration: asked last, of what
+            the others take, and whatever they say.
+        above: what the configuration says of secrets in a directory on the way here.
+        secrets: which files are secrets by their names, where nobody asks for them.
     """
 
     path: bytes
@@ -95,6 +108,9 @@ class Folder:
     fixed: tuple[Ruled, ...] = ()
     include: Ruled | None = None
     included: bool = False
+    own: Ruled | None = None
+    above: Decision | None = None
+    secrets: Ruled | None = None
 
     def decide(self, name: bytes, *, is_dir: bool = False) -> Decision:
         """Decide about the entry ``name`` of this directory."""
@@ -103,24 +119,43 @@ class Folder:
         if name == RULE_FILE:
             return _RULE_FILE
         text = _text(name)
+        ruled = self._ruled(text, is_dir=is_dir)
+        if ruled is not None and not ruled.taken:
+            return ruled
+        if is_dir:
+            return TAKEN
+        secret = self._own(text, is_dir=False)
+        if secret is None and ruled is None and self.secrets is not None:
+            secret = self.secrets.decide(text, is_dir=False)
+        return secret or TAKEN
+
+    def _own(self, text: str, *, is_dir: bool) -> Decision | None:
+        """What the configuration says of secrets in this file or directory."""
+        decision = self.own.decide(text, is_dir=is_dir) if self.own else None
+        return decision or self.above
+
+    def _ruled(self, text: str, *, is_dir: bool) -> Decision | None:
+        """What the rules say of a name, less those about secrets; None when nothing."""
         for layer in self.nested:
             decision = layer.decide(text, is_dir=is_dir)
             if decision is not None:
                 return decision
+        asked = None
         for layer in self.fixed:
-            decision = layer.decide(text, is_dir=is_dir)
-            if decision is not None:
-                if not decision.taken:
-                    return decision
+            asked = layer.decide(text, is_dir=is_dir)
+            if asked is not None:
+                if not asked.taken:
+                    return asked
                 break
         if is_dir or self.include is None or self._includes(text, is_dir=False):
-            return TAKEN
+            return asked
         return _NOT_INCLUDED
 
     @property
     def weight(self) -> int:
         """How much memory it takes, in patterns."""
-        layers = (*self.nested, *self.fixed, *filter(None, (self.include,)))
+        single = filter(None, (self.include, self.own, self.secrets))
+        layers = (*self.nested, *self.fixed, *single)
         return 1 + sum(layer.weight for layer in layers)
 
     def inside(self, name: bytes, rule_file: RuleFile) -> Folder:
@@ -137,6 +172,9 @@ class Folder:
             tuple(layer.below(text) for layer in self.fixed),
             self.include.below(text) if self.include else None,
             self.include is not None and self._includes(text, is_dir=True),
+            self.own.below(text) if self.own else None,
+            self._own(text, is_dir=True),
+            self.secrets.below(text) if self.secrets else None,
         )
         return inherited.with_rules(rule_file)
 

@@ -107,12 +107,13 @@ class Lister:
         return None if found is None else Listing(folder.path, [(name, found)])
 
     def _single(self, folder: Folder, name: bytes) -> Fingerprint | None:
-        if not _taken(folder.decide(name)):
+        decision = folder.decide(name)
+        if not _taken(decision):
             return None
         found = os.lstat(self._entry(folder, name))
         if stat.S_ISLNK(found.st_mode):
-            return self._target(folder, name)
-        return Fingerprint.of(found) if stat.S_ISREG(found.st_mode) else None
+            return self._target(folder, name, decision)
+        return _fingerprint(found, decision)
 
     def _sort(self, folder: Folder, entry: os.DirEntry[bytes], found: _Sorted) -> None:
         """Put one entry where it belongs; sockets, pipes and devices belong nowhere."""
@@ -121,11 +122,14 @@ class Lister:
             if entry.is_dir(follow_symlinks=False):
                 found.directories.append(name)
             elif entry.is_file(follow_symlinks=False):
-                if folder.decide(name).taken:
+                decision = folder.decide(name)
+                if decision.taken:
                     fingerprint = Fingerprint.of(entry.stat(follow_symlinks=False))
+                    if decision.reason:
+                        fingerprint = fingerprint.sealed()
                     found.files.append((name, fingerprint))
-            elif entry.is_symlink() and folder.decide(name).taken:
-                target = self._target(folder, name)
+            elif entry.is_symlink() and (decision := folder.decide(name)).taken:
+                target = self._target(folder, name, decision)
                 if target is not None:
                     found.files.append((name, target))
         except FileNotFoundError:
@@ -133,7 +137,7 @@ class Lister:
         except OSError:
             found.unknown.add(name)
 
-    def _target(self, folder: Folder, name: bytes) -> Fingerprint | None:
+    def _target(self, folder: Folder, name: bytes, link: Decision) -> Fingerprint | None:
         """The fingerprint of a link's target, when that is a file which we would take itself.
 
         A target that the rules leave out stays out: a link must not uncover a secret.
@@ -142,14 +146,15 @@ class Lister:
             target = os.path.realpath(self._entry(folder, name), strict=True)
             if not target.startswith(self._prefix):
                 return None
-            if not _taken(self._rules.decide(target.removeprefix(self._prefix))):
+            decision = self._rules.decide(target.removeprefix(self._prefix))
+            if not _taken(decision) or decision.reason:
                 return None
             found = os.lstat(target)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 return None  # it leads nowhere
             raise
-        return Fingerprint.of(found) if stat.S_ISREG(found.st_mode) else None
+        return _fingerprint(found, link)
 
     def _entry(self, folder: Folder, name: bytes) -> bytes:
         return self.path(folder.path) + b"/" + name
@@ -163,6 +168,14 @@ def look(path: bytes) -> os.stat_result:
 def identity(found: os.stat_result) -> Identity:
     """What tells one directory from all others."""
     return found.st_dev, found.st_ino
+
+
+def _fingerprint(found: os.stat_result, decision: Decision) -> Fingerprint | None:
+    """The fingerprint of a file that was decided about; None of what is no file."""
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    fingerprint = Fingerprint.of(found)
+    return fingerprint.sealed() if decision.reason else fingerprint
 
 
 def _taken(decision: Decision) -> bool:

@@ -5,6 +5,9 @@ only narrows: where it is given, a file that it does not match is not taken), th
 ``.ingestignore`` files from the root down. Each is in gitignore syntax, and ``!`` takes back what
 an earlier line ruled out, but nothing brings back a file inside an excluded directory.
 
+A file that they take, and that holds credentials by its name, is listed but never opened; on that
+``secret_rules`` has the last word.
+
 Names are compared in Unicode NFC, so that a line typed on Linux also rules a file that came from
 macOS. A ``.ingestignore`` that cannot be read rules out nothing and lets in nothing: what it
 stands over is unknown, and the reason says `UNREADABLE`.
@@ -18,8 +21,16 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ingestd.errors import ConfigError
-from ingestd.watch.defaults import DEFAULTS, SECRET
-from ingestd.watch.folder import IGNORED, TAKEN, UNREADABLE, Decision, Folder, Ruled
+from ingestd.watch.defaults import DEFAULTS, SECRET, SECRETS
+from ingestd.watch.folder import (
+    HARMLESS,
+    IGNORED,
+    TAKEN,
+    UNREADABLE,
+    Decision,
+    Folder,
+    Ruled,
+)
 from ingestd.watch.ignorefile import CACHED_FILES, RuleFiles
 from ingestd.watch.patterns import Pattern, parse
 
@@ -30,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_MAX_FILE_BYTES",
+    "HARMLESS",
     "IGNORED",
     "SECRET",
     "UNREADABLE",
@@ -56,6 +68,9 @@ class Rules:
         include: patterns; where given, only files that match one are taken.
         exclude: patterns; one that starts with ``!`` takes back a built-in exclude.
         defaults: whether the built-in excludes hold.
+        secrets: whether files that hold credentials by their names are kept unopened.
+        secret_rules: patterns of more such files; one that starts with ``!`` names files that hold
+            none, whatever is found in them.
         max_file_bytes: files above it are listed by the scan, but not taken up.
 
     Raises:
@@ -69,6 +84,8 @@ class Rules:
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         defaults: bool = True,
+        secrets: bool = True,
+        secret_rules: Sequence[str] = (),
         max_file_bytes: int = DEFAULT_MAX_FILE_BYTES,
     ) -> None:
         self.root = root
@@ -78,6 +95,8 @@ class Rules:
             b"",
             fixed=(*fixed, _built_in()) if defaults else tuple(fixed),
             include=_configured(include, "include") if include else None,
+            own=_own_secrets(secret_rules) if secrets and secret_rules else None,
+            secrets=_secrets() if secrets else None,
         )
         self._files = RuleFiles(root)
         self._lock = threading.Lock()
@@ -199,3 +218,28 @@ def _built_in() -> Ruled:
             verdict = Decision(taken=False, reason=reason, rule=f"{text} (built-in)")
             rules.append((_pattern(text, "built-in"), verdict))
     return Ruled(rules, folded=True)
+
+
+@cache
+def _secrets() -> Ruled:
+    return Ruled(
+        (
+            (
+                _pattern(text, "built-in"),
+                Decision(taken=True, reason=SECRET, rule=f"{text} (built-in)"),
+            )
+            for text in SECRETS
+        ),
+        folded=True,
+    )
+
+
+def _own_secrets(texts: Sequence[str]) -> Ruled:
+    key = "extract.secret_rules"
+    return Ruled(
+        (
+            (_pattern(text, key), Decision(taken=True, reason=SECRET, rule=f"{text} ({key})"))
+            for text in texts
+        ),
+        otherwise=HARMLESS,
+    )

@@ -37,12 +37,14 @@ class Selection:
         source_id: of this source; None for all sources.
         path: at this path or below it; empty for all of the source.
         statuses: in one of these states; empty for any.
+        reason: with a reason that begins so; empty for any.
         present: only those that are neither tombstones nor missing.
     """
 
     source_id: int | None = None
     path: bytes = b""
     statuses: frozenset[DocumentStatus] = frozenset()
+    reason: str = ""
     present: bool = False
 
     def where(self) -> ColumnElement[bool]:
@@ -52,6 +54,8 @@ class Selection:
             conditions += [documents.c.source_id == self.source_id, below(self.path)]
         if self.statuses:
             conditions.append(_in(self.statuses))
+        if self.reason:
+            conditions.append(documents.c.reason.startswith(self.reason, autoescape=True))
         if self.present:
             conditions.append(documents.c.missing_since.is_(None))
             conditions.append(documents.c.status != DocumentStatus.DELETED.value)

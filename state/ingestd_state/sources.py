@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select, update
 
 from .schema import documents, sources
-from .status import SourceStatus
+from .status import DocumentStatus, SourceStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection, Row
+
+
+_REASON_CHARS = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,22 @@ def record_scan(
     if nonempty:
         values["seen_nonempty"] = True
     connection.execute(update(sources).where(sources.c.id == source_id).values(**values))
+
+
+def skipped(connection: Connection) -> dict[str, int]:
+    """Documents that were skipped, by reason without its details."""
+    # The reasons are short; details would make a group of each document.
+    reason = func.substr(documents.c.reason, 1, _REASON_CHARS)
+    rows = connection.execute(
+        select(reason, func.count())
+        .where(documents.c.status == DocumentStatus.SKIPPED.value)
+        .group_by(reason)
+    )
+    found: dict[str, int] = {}
+    for text, number in rows:
+        name = (text or "").partition(":")[0]
+        found[name] = found.get(name, 0) + number
+    return dict(sorted(found.items()))
 
 
 def counts(connection: Connection) -> dict[int, dict[str, int]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -147,6 +149,32 @@ def test_watches_are_counted_against_the_limit(
     assert (watches.level, queue.level) == ("fail", "ok")
     assert watches.message.startswith("21 directories")
     assert "fs.inotify.max_user_watches=" in watches.mend
+
+
+def test_the_sandbox_is_tried(location: Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a hostile file could do is told, and what the kernel would have to grant."""
+    settings = Settings()
+    [found] = check_system.sandbox(settings, location)
+    assert found.level == ("warn" if found.mend else "ok")
+    said = {
+        "walls": {"network": "", "rights": True, "files": 0, "calls": True},
+        "possible": ["read another file"],
+    }
+
+    def answer(*_arguments: object, **_options: object) -> SimpleNamespace:
+        return SimpleNamespace(stdout=json.dumps(said).encode())
+
+    monkeypatch.setattr(check_system.subprocess, "run", answer)
+    [found] = check_system.sandbox(settings, location)
+    assert (found.level, found.message) == ("warn", "a hostile file could read another file")
+    assert found.mend == "Use a kernel, or a container, that grants network namespace and Landlock."
+    said["possible"] = []
+    [found] = check_system.sandbox(settings, location)
+    assert found.level == "ok"
+    assert "no network namespace, no Landlock, seccomp" in found.message
+    off = Settings.model_validate({"extract": {"sandbox": "off"}})
+    [found] = check_system.sandbox(off, location)
+    assert found.level == "warn"
 
 
 def test_file_systems_without_events_are_told(

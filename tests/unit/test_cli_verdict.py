@@ -52,7 +52,9 @@ def test_an_excluded_file_names_its_rule(source: Source, tmp_path: Path) -> None
     (tmp_path / "docs" / "id_rsa").touch()
     found = about(source, b"drafts/a.md")
     assert (found.state, found.rule) == ("excluded", "drafts/ (exclude)")
-    assert about(source, b"id_rsa").reason == "secret"
+    found = about(source, b"id_rsa")
+    assert (found.state, found.rule) == ("unseen", "id_rsa (built-in)")
+    assert "credentials" in found.reason
 
 
 def test_links_say_where_they_lead(source: Source, tmp_path: Path) -> None:

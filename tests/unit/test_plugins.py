@@ -106,7 +106,7 @@ def test_a_plugin_is_part_of_the_pipeline_version(documented: tuple[str, str]) -
     """Its name and version, but not whether it works just now."""
     plugin = Plugin("cards", "cardfiles:Cards", "1", ("cards",), "text/x-cards")
     versions = [
-        pipeline_version(CUTTING, SPEC, plugins)
+        pipeline_version(CUTTING, SPEC, plugins=plugins)
         for plugins in (
             (),
             (plugin,),

@@ -17,6 +17,7 @@ from ingestd.embed.extract.skip import SkipDocument
 from ingestd.embed.prepare import NOWHERE, PATIENCE, Outcome, Prepared, Preparer
 from ingestd.embed.reading.cut import Cutter
 from ingestd.embed.reading.parts import Batch, End, Head, StoppedError
+from ingestd.embed.secrets.care import Care
 from ingestd.embed.spool import LONG_CHARACTERS, LONG_CHUNKS, Spool
 from ingestd.embed.tokenize import open_tokenizer
 from ingestd.errors import (
@@ -392,7 +393,9 @@ class Scripted:
     def __init__(self, *parts: Part | Callable[[], object]) -> None:
         self._parts = parts
 
-    def cut(self, fd: int, name: bytes, size: int) -> Generator[Part, None, None]:
+    def cut(
+        self, fd: int, name: bytes, size: int, *, guard: bool = True
+    ) -> Generator[Part, None, None]:
         """The parts; what can be called is called in between."""
         for part in self._parts:
             if callable(part):
@@ -553,3 +556,23 @@ def test_an_unchanged_file_is_not_cut(root: Path, scripted: Callable[..., Any]) 
 
     _, prepare = scripted(never, **write(root))
     assert prepare().outcome is Outcome.SAME
+
+
+def test_a_sealed_file_is_never_opened(tmp_path: Path) -> None:
+    """It is skipped with the rule that says so, and with a key of its own."""
+    (tmp_path / ".env").write_text("PASSWORD=1", "utf-8")
+    asked: list[bytes] = []
+
+    def care_of(_source: Source, path: bytes) -> Care:
+        asked.append(path)
+        return Care(sealed=".env (built-in)")
+
+    preparer = Preparer(Scripted(pytest.fail), PIPELINE, file_bytes=LIMIT, care_of=care_of)
+    source = Source(1, "docs", os.fsencode(tmp_path), "c")
+    (tmp_path / ".env").chmod(0)
+    found = preparer.prepare(document(b".env"), source)
+    assert (found.outcome, found.digest) == (Outcome.SKIPPED, b"")
+    assert found.reason == "secret: by its name, .env (built-in)"
+    assert found.fingerprint == Fingerprint.of((tmp_path / ".env").stat()).sealed()
+    assert preparer.prepare(document(b"gone"), source).outcome is Outcome.GONE
+    assert asked == [b".env", b"gone"]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ SPEC = model.locate("hash")
 CUTTING = Cutting(SPEC.max_tokens)
 SETTINGS = ExtractSettings(memory_bytes=256 * MIB, timeout_s=30)
 WAIT_S = 60.0
+TOKEN = "gh" + "p_" + "R7vTq2LmXz9KbWc4JdYh8NsPfGa3QeUo6iSt"
 
 HOSTILE = """
 import ctypes, os, signal, socket, sys, time
@@ -69,6 +71,20 @@ def extract(text):
     if order == "write":
         with open("/tmp/never", "wb") as file:
             file.write(b"x")
+    if order == "socket":
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(("127.0.0.1", 9))
+    if order == "read":
+        open("/etc/passwd").read()
+    if order == "remove":
+        os.unlink("/tmp/ingestd-keep-me")
+    if order == "fork":
+        os.fork()
+    if order == "exec":
+        os.execv("/bin/true", ["true"])
+    if order == "murder":
+        os.kill(os.getppid(), 0)
+    if order == "interfaces":
+        raise ValueError(" ".join(sorted(name for _, name in socket.if_nameindex())))
     if order == "talk":
         os.write(int(sys.argv[1]), b"\\xff" * 10)
     if order == "print":
@@ -204,18 +220,56 @@ def test_what_a_file_does_to_the_child_costs_one_attempt(
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - a count
 
 
-@pytest.mark.parametrize("order", ["deep", "write"])
+@pytest.mark.parametrize(
+    "order", ["deep", "write", "remove", "read", "socket", "fork", "exec", "murder"]
+)
 def test_an_exception_of_a_parser_keeps_the_child(
     pools: Callable[..., Pool], cut: Callable[..., list[Part]], order: str
 ) -> None:
-    """Its name and text are told; no file can be written, wherever the parser tries."""
+    """Its name and text are told; what only the sandbox denies, it cannot have.
+
+    No file can be written, removed or read by its name, nobody can be talked to, and no process can
+    be started or signalled.
+    """
+    keep = Path("/tmp/ingestd-keep-me")
+    keep.touch()
     pool = pools(hostile=True)
     with pytest.raises((ExtractionError, UnreadableError)) as failed:
         cut(pool, order)
-    assert failed.value.message.startswith(("RecursionError", "cannot be read: File too large"))
+    assert failed.value.message.startswith(("RecursionError", "its reader asks"))
     assert pool.recycled == 0
     assert not Path("/tmp/never").exists() or not Path("/tmp/never").stat().st_size
     Path("/tmp/never").unlink(missing_ok=True)
+    keep.unlink()
+
+
+def test_the_sandbox_can_be_left_out(
+    pools: Callable[..., Pool], cut: Callable[..., list[Part]]
+) -> None:
+    """Where a reader of one's own needs a file; limits and secrets stay."""
+    pool = pools(ExtractSettings(sandbox="off"), hostile=True)
+    assert len(cut(pool, "read")) == 3
+    assert len(cut(pool, "murder")) == 3
+    with pytest.raises(UnreadableError, match="File too large"):
+        cut(pool, "write")
+    Path("/tmp/never").unlink(missing_ok=True)
+
+
+def test_a_secret_is_found_in_the_child(
+    pools: Callable[..., Pool], cut: Callable[..., list[Part]]
+) -> None:
+    """The file is skipped and says where, unless it need not be searched."""
+    pool = pools()
+    text = "words " * 400_000 + f"\n\n{TOKEN}\n\n" + "words " * 1_000
+    with pytest.raises(SkipDocument) as skipped:
+        cut(pool, text)
+    assert str(skipped.value) == "secret: GitHub token at character 2,400,002"
+    assert TOKEN not in repr(skipped.value)
+    fd = os.memfd_create("data")
+    os.write(fd, TOKEN.encode())
+    assert len(list(pool.cut(fd, b"a.txt", len(TOKEN), guard=False))) == 3
+    assert pool.recycled == 0
+    os.close(fd)
 
 
 def test_a_parser_without_end_runs_out_of_time(
@@ -232,6 +286,24 @@ def test_a_parser_without_end_runs_out_of_time(
     with pytest.raises(ExtractionError) as failed:
         cut(pool, "loop")
     assert "timeout_s" in failed.value.hint
+    assert len(cut(pool, "words")) == 3
+
+
+def test_a_tokenizer_behind_links_is_read(
+    pools: Callable[..., Pool], cut: Callable[..., list[Part]], tmp_path: Path
+) -> None:
+    """As in the cache of a hub, where every file of a model is a link out of its folder."""
+    spec = model.locate("")
+    blobs, place = tmp_path / "blobs", tmp_path / "models" / "one"
+    blobs.mkdir()
+    place.mkdir(parents=True)
+    for file in spec.path.rglob("*.json"):
+        name = file.relative_to(spec.path)
+        blob = blobs / str(name).replace("/", "-")
+        blob.write_bytes(file.read_bytes())
+        (place / name).parent.mkdir(exist_ok=True)
+        (place / name).symlink_to(blob)
+    pool = pools(spec=replace(spec, path=place))
     assert len(cut(pool, "words")) == 3
 
 

@@ -17,7 +17,7 @@ from ingestd.errors import ConfigError
 from ingestd.watch.globs import translate
 from ingestd.watch.ignorefile import MAX_RULE_FILE_BYTES
 from ingestd.watch.patterns import parse
-from ingestd.watch.rules import IGNORED, SECRET, UNREADABLE, Rules
+from ingestd.watch.rules import HARMLESS, IGNORED, SECRET, UNREADABLE, Rules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,8 +49,11 @@ class TestBuiltIn:
             ".env",
             "deploy/.env.production",
             "prod.env",
-            "certs/server.pem",
-            "SERVER.PEM",
+            "certs/server.key",
+            "SERVER.KEY",
+            "credentials",
+            "infra/prod.tfstate.backup",
+            "kubeconfig",
             ".ssh/id_ed25519",
             "home/.aws/credentials",
             "a/b/.kube/config",
@@ -60,8 +63,10 @@ class TestBuiltIn:
         ],
     )
     def test_secrets(self, root: Path, path: str) -> None:
-        """Files that hold secrets are left out as secrets, whatever their case."""
-        assert rules(root).decide(path.encode()).reason == SECRET
+        """Files that hold secrets are known as secrets, whatever their case, and listed."""
+        decision = rules(root).decide(path.encode())
+        assert decision.reason == SECRET
+        assert decision.taken == (not path.startswith(".config/gcloud"))
 
     @pytest.mark.parametrize(
         "path",
@@ -97,7 +102,9 @@ class TestBuiltIn:
             ".config/notes.md",
             ".env.example",
             "id_rsa.pub",
-            "credentials",
+            "certs/ca.pem",
+            "credentials/guide.md",
+            "secrets.md",
             "build/guide.md",
             "environment.md",
             "git/notes.md",
@@ -116,7 +123,7 @@ class TestBuiltIn:
 
     def test_names_the_rule(self, root: Path) -> None:
         """The decision says which pattern ruled and that it is built in."""
-        assert rules(root).decide(b"a/x.pem").rule == "*.pem (built-in)"
+        assert rules(root).decide(b"a/x.jks").rule == "*.jks (built-in)"
 
 
 class TestConfiguration:
@@ -130,7 +137,10 @@ class TestConfiguration:
 
     def test_exclude_takes_back_a_default(self, root: Path) -> None:
         """A negated exclude wins over the built-in one."""
-        assert rules(root, exclude=["!public.pem"]).decide(b"public.pem").taken
+        ours = rules(root, exclude=["!public.key", "!.git"])
+        assert ours.decide(b".git/config").taken
+        assert ours.decide(b"public.key").reason == ""
+        assert ours.decide(b"other.key").reason == SECRET
 
     def test_include_narrows(self, root: Path) -> None:
         """Where an include is given, only files that match are taken, at any depth."""
@@ -145,15 +155,65 @@ class TestConfiguration:
 
     def test_include_brings_nothing_back(self, root: Path) -> None:
         """An include does not take what is excluded, and a negated default does not escape it."""
-        ours = rules(root, include=["*.pem", "*.md"], exclude=["old.md"])
-        for path in (b"x.pem", b"old.md", b".env.example"):
+        ours = rules(root, include=["*.key", "*.md"], exclude=["old.md"])
+        for path in (b"old.md", b".env.example", b".netrc"):
             assert not ours.decide(path).taken
+        assert ours.decide(b"x.key").reason == SECRET
 
     @pytest.mark.parametrize("pattern", ["", "  ", "# note", "[abc", "end\\", "a//b", "/", "!"])
     def test_a_pattern_that_matches_nothing_is_an_error(self, root: Path, pattern: str) -> None:
         """A slip in the configuration is told, not passed over."""
         with pytest.raises(ConfigError, match="exclude"):
             rules(root, exclude=[pattern])
+
+
+class TestSecrets:
+    """Files that are listed, and not opened."""
+
+    def test_more_of_them(self, root: Path) -> None:
+        """The configuration names more, and takes back what is none, whatever is found in it."""
+        ours = rules(root, secret_rules=["*.vault", "!docs/**/*.key", "/team/"])
+        found = ours.decide(b"a/x.vault")
+        assert (found.taken, found.reason) == (True, SECRET)
+        assert found.rule == "*.vault (extract.secret_rules)"
+        assert ours.decide(b"team/notes.md").reason == SECRET
+        assert ours.decide(b"docs/tls/demo.key") == HARMLESS
+        assert ours.decide(b"demo.key").reason == SECRET
+
+    def test_a_rule_file_asks_for_one(self, root: Path) -> None:
+        """A negated rule takes a name back; the configuration's own word stays the last."""
+        ignore(root, "!.env", "!x.vault", "!harmless.md")
+        ours = rules(root, secret_rules=["x.vault", "!harmless.md"])
+        assert ours.decide(b".env").reason == ""
+        assert ours.decide(b"x.vault").reason == SECRET
+        assert ours.decide(b"harmless.md") == HARMLESS
+
+    def test_what_is_excluded_is_not_listed(self, root: Path) -> None:
+        """Nor is what lies in a folder that nobody enters."""
+        ours = rules(root, exclude=["*.env"])
+        for path in (b"prod.env", b"node_modules/x/.env", b".gnupg/private.key"):
+            assert not ours.decide(path).taken
+
+    def test_folders_are_entered_whatever_their_names(self, root: Path) -> None:
+        """A folder called credentials holds documents."""
+        assert rules(root).decide(b"credentials", is_dir=True).taken
+        assert rules(root).decide(b"secrets.yaml/a.md").reason == ""
+
+    def test_switched_off(self, root: Path) -> None:
+        """Every file is taken as it comes; folders of keys stay closed."""
+        ours = rules(root, secrets=False, secret_rules=["*.vault"])
+        for path in (b".env", b"id_rsa", b"x.vault"):
+            assert ours.decide(path).reason == ""
+        assert not ours.decide(b".gnupg", is_dir=True).taken
+
+    def test_it_stands_apart_from_the_other_built_in_rules(self, root: Path) -> None:
+        """Whoever wants all folders does not ask for keys by that."""
+        assert rules(root, defaults=False).decide(b".env").reason == SECRET
+
+    def test_a_wrong_pattern_is_told(self, root: Path) -> None:
+        """With the key where it stands."""
+        with pytest.raises(ConfigError, match="secret_rules"):
+            rules(root, secret_rules=["[x"])
 
 
 class TestRuleFiles:

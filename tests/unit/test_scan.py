@@ -90,7 +90,7 @@ class TestWalk:
 
     def test_rules_hold(self, root: Path) -> None:
         """Excluded directories get no listing, excluded files no entry, rule files neither."""
-        make(root, ".git/config", "a/.env", "a/x.md", "a/drafts/y.md")
+        make(root, ".git/config", "a/x.md~", "a/x.md", "a/drafts/y.md")
         (root / "a" / ".ingestignore").write_text("drafts/\n")
         assert seen(walk(root)) == [(b"", []), (b"a", [b"x.md"])]
 
@@ -134,10 +134,10 @@ class TestBelow:
         make(root, "a/x.md", "a/y.md")
         assert seen(walk(root, below=b"a/x.md")) == [(b"a", [b"x.md"])]
 
-    @pytest.mark.parametrize("below", [b"gone", b"a/gone/x", b"a/x.md/y", b"a/.env", b".git"])
+    @pytest.mark.parametrize("below", [b"gone", b"a/gone/x", b"a/x.md/y", b"a/x~", b".git"])
     def test_nothing_of_ours(self, root: Path, below: bytes) -> None:
         """What is not there, or ruled out, gives no listing at all."""
-        make(root, "a/x.md", "a/.env", ".git/config")
+        make(root, "a/x.md", "a/x~", ".git/config")
         assert seen(walk(root, below=below)) == []
 
     def test_not_through_a_link(self, root: Path) -> None:
@@ -190,11 +190,25 @@ class TestLinks:
         assert seen(walk(root)) == [(b"", []), (b"a", [b"x.md"])]
 
     def test_a_link_uncovers_no_secret(self, root: Path) -> None:
-        """A link whose target is ruled out is ruled out."""
+        """A link whose target is ruled out, or must not be opened, is ruled out."""
         make(root, ".env", ".git/config")
         (root / "notes.md").symlink_to(".env")
         (root / "more.md").symlink_to(".git/config")
-        assert seen(walk(root)) == [(b"", [])]
+        assert seen(walk(root)) == [(b"", [b".env"])]
+
+    def test_a_secret_is_listed_with_a_key_of_its_own(self, root: Path) -> None:
+        """So that it counts as changed when it may be opened, and when it may no more."""
+        make(root, ".env")
+        (root / ".netrc").symlink_to(".env.example")
+        make(root, ".env.example")
+        (listing,) = walk(root)
+        found = dict(listing.files)
+        real = Fingerprint.of((root / ".env").stat())
+        assert found[b".env"] == real.sealed() != real
+        assert found[b".netrc"] == Fingerprint.of((root / ".env.example").stat()).sealed()
+        assert found[b".env.example"] == Fingerprint.of((root / ".env.example").stat())
+        (single,) = walk(root, below=b".env")
+        assert single.files == [(b".env", real.sealed())]
 
     def test_a_mount_of_an_ancestor_is_not_entered(self, root: Path) -> None:
         """A directory that is its own ancestor ends there, or the walk would not."""

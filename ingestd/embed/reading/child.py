@@ -15,6 +15,7 @@ from typing import Any
 from ingestd.embed.chunk import Chunker
 from ingestd.embed.extract.documents import Documents
 from ingestd.embed.extract.skip import SkipDocument
+from ingestd.embed.sandbox.walls import enter
 from ingestd.errors import DocumentError, IngestdError
 
 from . import limits
@@ -24,19 +25,22 @@ from .orders import Orders
 from .wire import Channel, EndedError
 
 
-def serve(channel: Channel) -> None:
+def serve(channel: Channel, parent: int) -> None:
     """Cut files until the other side is gone."""
     orders = Orders.of(channel.receive())
+    nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    missing = _close_in(orders, parent)
     try:
         chunker = Chunker(orders.tokenizer(), **asdict(orders.cutting))
         documents = Documents(orders.bounds, orders.plugins)
         cutter = Cutter(chunker, lambda: channel.send(PROGRESS), documents=documents)
-        _be_silent()
+        os.dup2(nowhere, 2)  # from here on, what parsers print goes nowhere
+        os.close(nowhere)
         limits.confine(orders.memory_bytes)
     except IngestdError as error:
         channel.send({"broken": [error.code, error.message, error.hint]})
         return
-    channel.send({"ready": True})
+    channel.send({"ready": True, "without": missing})
     while True:
         request = channel.receive()
         fd = channel.descriptor()
@@ -54,8 +58,10 @@ def _cut(
 ) -> dict[str, Any] | None:
     """Send the parts of a file, or return the message of its failure."""
     limits.allow_cpu(timeout_s)
+    name, size = request["name"].encode("latin-1"), request["size"]
     try:
-        for message in messages(cutter.cut(fd, request["name"].encode("latin-1"), request["size"])):
+        parts = cutter.cut(fd, name, size, guard=request["guard"])
+        for message in messages(parts):
             channel.send(message)
             limits.allow_cpu(timeout_s)
     except SkipDocument as skip:
@@ -65,22 +71,25 @@ def _cut(
     return None
 
 
-def _be_silent() -> None:
-    """From here on, what parsers print goes nowhere."""
-    nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
+def _close_in(orders: Orders, parent: int) -> list[str]:
+    """Enter the sandbox before any library starts a thread; returns what it is without."""
+    if not orders.sandbox:
+        return ["sandbox"]
+    # New rights make the kernel forget that it should end us with the parent.
+    walls = enter(orders.readable(), before_last=lambda: limits.end_with_parent(parent))
+    return walls.missing
 
 
 def main() -> None:
     """Serve the daemon that started this."""
     limits.leave_signals_to_parent()
-    limits.end_with_parent(int(sys.argv[2]))
+    parent = int(sys.argv[2])
+    limits.end_with_parent(parent)
     limits.be_first_to_go()
     sys.dont_write_bytecode = True
     connection = socket.socket(fileno=int(sys.argv[1]))
     try:
-        serve(Channel(connection, descriptors=True))
+        serve(Channel(connection, descriptors=True), parent)
     except EndedError:
         return
 

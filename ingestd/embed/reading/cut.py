@@ -23,6 +23,7 @@ from ingestd.ports import Table
 
 from .encoding import encoding_of, texts
 from .file import FileBytes
+from .guarded import guarded
 from .parts import Batch, End, Head, StarvedError
 from .segments import segments
 
@@ -66,8 +67,15 @@ class Cutter:
         self._whole_bytes = whole_bytes
         self._documents = documents or Documents()
 
-    def cut(self, fd: int, name: bytes, size: int) -> Generator[Part, None, None]:
+    def cut(
+        self, fd: int, name: bytes, size: int, *, guard: bool = True
+    ) -> Generator[Part, None, None]:
         """Yield the parts of a file: see `FileCutter.cut`."""
+        parts = self._safely(fd, name, size)
+        return guarded(parts, name) if guard else parts
+
+    def _safely(self, fd: int, name: bytes, size: int) -> Generator[Part, None, None]:
+        """Yield the parts; what goes wrong is one of our errors."""
         file = FileBytes(fd, size, self._progress)
         try:
             yield from self._parts(file, name)
@@ -75,6 +83,8 @@ class Cutter:
             raise
         except MemoryError as error:
             raise StarvedError from error
+        except PermissionError as error:  # the file itself is open
+            raise ExtractionError(f"its reader asks for what it may not have: {error}") from error
         except OSError as error:
             raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
         except Exception as error:  # whatever a hostile file provokes in a parser

@@ -35,6 +35,19 @@ def open_inside(root: bytes, path: bytes) -> int:
         raise
 
 
+def look_inside(root: bytes, path: bytes) -> os.stat_result:
+    """Look at a file without opening it.
+
+    Raises:
+        GoneError: nothing is there.
+        OSError: nobody can tell.
+    """
+    try:
+        return look(root, path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise GoneError from error
+
+
 def look(root: bytes, path: bytes) -> os.stat_result:
     """Look at what a path leads to, through links."""
     return os.stat(os.path.join(root, path))  # noqa: PTH116 - bytes paths

@@ -14,6 +14,8 @@ from ingestd.embed.model import ModelSpec
 from ingestd.embed.tokenize import open_tokenizer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ingestd.ports import Tokenizer
 
 
@@ -26,6 +28,7 @@ class Orders:
         cutting: how documents are cut.
         memory_bytes: address space that a document may take.
         timeout_s: processor time that may pass between two messages.
+        sandbox: deny itself network, files and processes, as far as the kernel grants it.
         bounds: of what a document may unpack to.
         plugins: readers of other formats.
     """
@@ -34,6 +37,7 @@ class Orders:
     cutting: Cutting
     memory_bytes: int
     timeout_s: float
+    sandbox: bool = True
     bounds: Bounds = field(default_factory=Bounds)
     plugins: tuple[Plugin, ...] = ()
 
@@ -46,6 +50,7 @@ class Orders:
             Cutting(**message["cutting"]),
             message["memory_bytes"],
             message["timeout_s"],
+            message["sandbox"],
             Bounds(**message["bounds"]),
             tuple(
                 Plugin(**{**row, "suffixes": tuple(row["suffixes"])}) for row in message["plugins"]
@@ -60,9 +65,18 @@ class Orders:
             "cutting": asdict(self.cutting),
             "memory_bytes": self.memory_bytes,
             "timeout_s": self.timeout_s,
+            "sandbox": self.sandbox,
             "bounds": asdict(self.bounds),
             "plugins": [asdict(plugin) for plugin in self.plugins],
         }
+
+    def readable(self) -> Iterator[Path]:
+        """Yield the files that the child opens by their names, links resolved."""
+        if self.spec.hashed:  # a model for tests, without files
+            return
+        yield self.spec.path
+        for pattern in ("*.json", "*/*.json"):
+            yield from (file.resolve() for file in self.spec.path.glob(pattern))
 
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of the model.

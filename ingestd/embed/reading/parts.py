@@ -50,16 +50,19 @@ Part = Head | Batch | End
 class FileCutter(Protocol):
     """Cuts an open file into chunks. Blocking."""
 
-    def cut(self, fd: int, name: bytes, size: int) -> Generator[Part, None, None]:
+    def cut(
+        self, fd: int, name: bytes, size: int, *, guard: bool = True
+    ) -> Generator[Part, None, None]:
         """Yield a head, the chunks in batches, and an end.
 
         Args:
             fd: the file, open for reading; its offset is left alone.
             name: the last part of its path, which may tell its format.
             size: how many of its bytes are read.
+            guard: skip a file with a key or a token in it.
 
         Raises:
-            SkipDocument: there is no text in it.
+            SkipDocument: there is no text in it, or a secret.
             DocumentError: it cannot be read or extracted; some parts may have been given.
             ExtractorError: the extractor itself is broken; no file is to blame.
             StoppedError: it was told to stop.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -68,9 +68,14 @@ class Pool:
         program: Sequence[str] = PROGRAM,
     ) -> None:
         self.recycled = 0
-        bounds = Bounds(settings.unpacked_bytes, settings.unpacked_ratio, settings.entries)
         self._orders = Orders(
-            spec, cutting, settings.memory_bytes, settings.timeout_s, bounds, plugins
+            spec,
+            cutting,
+            settings.memory_bytes,
+            settings.timeout_s,
+            sandbox=settings.sandbox == "auto",
+            bounds=Bounds(settings.unpacked_bytes, settings.unpacked_ratio, settings.entries),
+            plugins=plugins,
         )
         self._settings = settings
         step = (cutting.size or 1) - cutting.overlap
@@ -96,13 +101,16 @@ class Pool:
             self._peak = max(self._peak, child.memory("VmHWM"))
         return self._peak
 
-    def cut(self, fd: int, name: bytes, size: int) -> Generator[Part, None, None]:
+    def cut(
+        self, fd: int, name: bytes, size: int, *, guard: bool = True
+    ) -> Generator[Part, None, None]:
         """Yield the parts of a file: see `FileCutter.cut`."""
         with self._turn:
             child = self._ready()
             received = Received(size, self._repeat, self._unpacked(size))
             try:
-                yield from self._parts(child, received, fd, name, size)
+                request = {"name": name.decode("latin-1"), "size": size, "guard": guard}
+                yield from self._parts(child, received, fd, request)
             finally:
                 self._done(child, received)
 
@@ -140,7 +148,7 @@ class Pool:
             if self._closed:  # while it was started
                 self._end()
                 raise StoppedError("extraction was stopped")
-            log.debug("extraction_child_started", pid=self._child.pid)
+            log.debug("extraction_child_started", pid=self._child.pid, without=self._child.without)
         return self._child
 
     def _unpacked(self, size: int) -> int:
@@ -149,16 +157,14 @@ class Pool:
         return 2 * min(bounds.unpacked_bytes, bounds.unpacked_ratio * size + MIB)
 
     def _parts(
-        self, child: Child, received: Received, fd: int, name: bytes, size: int
+        self, child: Child, received: Received, fd: int, request: dict[str, Any]
     ) -> Iterator[Part]:
         # On the clock, where the child's own limit is processor time: the machine may be busy.
         timeout_s = WALL_FACTOR * self._settings.timeout_s
         # Some progress now and then shall not keep it busy for ever.
-        deadline = time.monotonic() + timeout_s * (2 + size // _SLOW_BYTES)
+        deadline = time.monotonic() + timeout_s * (2 + received.size // _SLOW_BYTES)
         try:
-            child.channel.send(
-                {"name": name.decode("latin-1"), "size": size}, fd, timeout_s=timeout_s
-            )
+            child.channel.send(request, fd, timeout_s=timeout_s)
             while not received.ended:
                 left_s = min(timeout_s, deadline - time.monotonic())
                 yield from received.parts(child.channel.receive(left_s))

@@ -39,6 +39,10 @@ class Child:
         orders: what it works by.
         program: arguments of the Python interpreter.
 
+    Attributes:
+        documents: how many it was given.
+        without: the walls of the sandbox that the kernel did not grant.
+
     Raises:
         ExtractorError: it cannot be started.
         ModelMissingError: the model's tokenizer cannot be read.
@@ -47,6 +51,7 @@ class Child:
     def __init__(self, orders: Orders, program: Sequence[str] = PROGRAM) -> None:
         ours, theirs = socket.socketpair()
         self.documents = 0
+        self.without: list[str] = []
         self.channel = Channel(ours)
         try:
             self._process = _start(theirs, program)
@@ -114,6 +119,7 @@ class Child:
             how = self.obituary() if isinstance(error, EndedError) else "gives no sense"
             raise ExtractorError(f"the extraction child {how} at its start") from error
         _raise_broken(answer)
+        self.without = [str(wall) for wall in answer.get("without", ())]
 
 
 def _start(theirs: socket.socket, program: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -142,9 +148,9 @@ def environment() -> dict[str, str]:
 
 def _raise_broken(answer: Any) -> None:
     """Raise what hindered a child from getting ready."""
-    if answer == {"ready": True}:
-        return
     match answer:
+        case {"ready": True}:
+            return
         case {"broken": [str(code), str(message), str(hint)]}:
             if code == errors.ModelMissingError.code:
                 raise errors.ModelMissingError(message, hint=hint)

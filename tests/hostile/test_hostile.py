@@ -1,0 +1,91 @@
+"""Files that mean harm, read by the real daemon; and mutations, read by the real child.
+
+The short form of `run.py` and `fuzz.py`, which do all of it: `make hostile` and `make fuzz`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from fuzz import fuzz, good_files
+from kinds import INDEXED, Hostile, data, repeated
+from mutate import mutated
+from run import CORPUS, MIB, chosen, run, table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LEAST_FILES = 60
+GROWTH = 120 * MIB
+"""More than the first large batches take, whatever is in them."""
+
+
+def test_the_corpus_is_large_and_no_name_comes_twice() -> None:
+    """At least 60 files; the short run leaves out a few."""
+    names = [entry.name for entry in CORPUS]
+    assert len({*names}) == len(names) >= LEAST_FILES
+    assert len(chosen(short=True)) > 0.9 * len(names)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_hostile_files_end_as_they_should(tmp_path: Path) -> None:
+    """Each has its outcome, the daemon takes no harm, and no process is left behind."""
+    report = run(tmp_path, chosen(short=True), short=True)
+    assert not report.wrong, table(report)
+    assert report.rss_after - report.rss_before < GROWTH
+    assert report.processes_after <= report.processes_before + 1
+    assert not {"job_failed", "task_failed"} & {*report.complaints}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"extract.timeout_s": 1}, ".*took too much time"),
+        ({"extract.memory_bytes": 64 * MIB}, ".*needs more memory"),
+    ],
+)
+def test_a_file_that_takes_too_much_ends_dead(
+    tmp_path: Path, changes: dict[str, object], reason: str
+) -> None:
+    """With a reason, and nothing else with it."""
+    page = repeated("<p>words <b>and</b> words\n", 1_500_000)
+    entries = [
+        Hostile(b"large.html", page, f"dead: {reason}", "a page of 36 MB"),
+        Hostile(b"z.md", data("words"), INDEXED, "nothing"),
+    ]
+    report = run(tmp_path, entries, short=True, changes=changes)
+    assert not report.wrong, table(report)
+
+
+def test_a_wrong_outcome_is_told(tmp_path: Path) -> None:
+    """The harness itself would notice."""
+    entries = [Hostile(b"a.md", data("words"), "skipped", "nothing")]
+    report = run(tmp_path, entries, short=True)
+    assert report.wrong == ["a.md: indexed: "]
+    assert "**(wrong)**" in table(report)
+
+
+def test_mutations_are_made_again_by_their_number() -> None:
+    """The same seed and number give the same bytes; others give others."""
+    files = good_files(None)
+    first = [mutated(files, 1, number) for number in range(20)]
+    assert first == [mutated(files, 1, number) for number in range(20)]
+    assert len({content for _, content in first}) > 15
+    assert first != [mutated(files, 2, number) for number in range(20)]
+
+
+def test_the_child_reads_mutations(tmp_path: Path) -> None:
+    """Nothing hangs, nothing grows, and a run goes on where it was broken off."""
+    log = tmp_path / "log.jsonl"
+    files = good_files(None)
+    for end in (150, 300):
+        score = fuzz(files, seed=6, numbers=range(end), log=log, keep=None)
+        assert score.mutations == end
+    assert score.hung == []
+    assert score.deaths == []
+    assert score.grown_bytes < 64 * MIB
+    assert score.children <= 2
+    assert len(log.read_text("utf-8").splitlines()) == 300
