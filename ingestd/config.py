@@ -103,7 +103,8 @@ class ModelSettings(Part):
 
     name: str = Field(
         default="",
-        description="a folder, or a name in the local cache; default: the packaged MiniLM",
+        description="an added model, a folder, or a name in the local cache; default: the packaged "
+        "MiniLM; see `ingestd model list`",
     )
     engine: Engine = Field(
         default="auto", description="what runs it; openvino: with the extra ingestd[openvino]"
@@ -248,7 +249,10 @@ class ExtractSettings(Part):
         default=2_000, ge=1, description="files after which it is replaced"
     )
     recycle_bytes: int = Field(
-        default=192 * MIB, ge=1, description="resident memory past which it is replaced"
+        default=192 * MIB,
+        ge=1,
+        description="resident memory past which it is replaced; what a large tokenizer takes is "
+        "allowed for",
     )
     unpacked_bytes: int = Field(
         default=200 * MIB, ge=MIB, description="bytes that a packed document may unpack to"

@@ -78,6 +78,20 @@ class ModelMissingError(IngestdError):
     )
 
 
+class ModelRefusedError(ModelMissingError):
+    """What was to be added is not a model that ingestd would ever load."""
+
+    code = "model_refused"
+    hint = "docs/models.md says what a model may consist of."
+
+
+class ModelDamagedError(ModelMissingError):
+    """An added model is not what it was when it was added."""
+
+    code = "model_damaged"
+    hint = "`ingestd model remove NAME`, then add it again from where it came."
+
+
 class ModelMismatchError(IngestdError):
     """The collection was made with a model whose vectors do not fit."""
 
@@ -170,6 +184,13 @@ class BusyError(IngestdError):
     exit_code = 19
     code = "busy"
     hint = "Try again when it is done."
+
+
+class ModelInUseError(BusyError):
+    """The model that is to be removed is the one that the configuration names."""
+
+    code = "model_in_use"
+    hint = "Name another in `model.name` first; what is indexed is then embedded anew."
 
 
 class UnavailableError(IngestdError):

@@ -129,7 +129,7 @@ async def open_instance(
         # Who goes on for ever need not wait for a server: what changes meanwhile is recorded.
         patient = verb == "run"
         store, server = await open_store(settings, location, mode, database, stack, patient=patient)
-        spec = await asyncio.to_thread(model.configured, settings.model)
+        spec = await asyncio.to_thread(model.configured, settings.model, location.models_dir)
         require(spec, settings.model)
         await asyncio.to_thread(_seed, spec)
         recorded = recorded_embedding_function(spec)

@@ -56,6 +56,11 @@ class Location:
         return Path(os.path.realpath(self.chroma_dir)).with_name("chroma.lock")
 
     @property
+    def models_dir(self) -> Path:
+        """The models that were added with ``ingestd model add``."""
+        return self.state_dir / "models"
+
+    @property
     def log_dir(self) -> Path:
         """Logs of the Chroma server."""
         return self.state_dir / "logs"

@@ -17,6 +17,7 @@ from . import compact as compact_verb
 from . import config as config_verb
 from . import doctor as doctor_verb
 from . import ls as ls_verb
+from . import model as model_verb
 from . import profile as profile_verb
 from . import query as query_verb
 from . import rebuild as rebuild_verb
@@ -73,6 +74,7 @@ app.command("repair")(repair_verb.repair)
 app.command("rebuild")(rebuild_verb.rebuild)
 app.command("compact")(compact_verb.compact)
 app.add_typer(config_verb.app, name="config")
+app.add_typer(model_verb.app, name="model")
 app.command("profile")(profile_verb.profile)
 app.command("doctor")(doctor_verb.doctor)
 app.command("version")(version_verb.version)

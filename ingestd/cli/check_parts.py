@@ -41,7 +41,7 @@ def model(settings: Settings, location: Location) -> Iterator[Finding]:
     """The model is there and whole, and its engine is ready."""
     from ingestd.embed import model as models
 
-    spec = models.configured(settings.model)
+    spec = models.configured(settings.model, location.models_dir)
     digest = "" if spec.hashed else f", SHA-256 {spec.weights_sha256[:12]}…"
     yield Finding("model", "ok", f"{spec.public_name}, {spec.dimension} dimensions{digest}")
     if not spec.hashed:

@@ -46,7 +46,7 @@ def examine(config: Path | None, state_dir: Path | None) -> list[Finding]:
     from ingestd.config import Settings, load
     from ingestd.location import Location, locate
 
-    from . import check_parts, check_system
+    from . import check_language, check_parts, check_system
     from .checks import Finding, run
 
     findings = []
@@ -62,7 +62,7 @@ def examine(config: Path | None, state_dir: Path | None) -> list[Finding]:
             location = locate(state_dir=state_dir)
         except IngestdError:
             location = Location(None, *_nowhere())
-    for check in (*check_system.CHECKS, *check_parts.CHECKS):
+    for check in (*check_system.CHECKS, *check_parts.CHECKS, *check_language.CHECKS):
         findings += run(check, settings, location)
     return findings
 

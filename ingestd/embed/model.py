@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ingestd.embed import model_folder
 from ingestd.embed.hub_cache import cache_root, find_snapshot
+from ingestd.embed.models import library
 from ingestd.engine_options import space
 from ingestd.errors import ModelMissingError
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 PACKAGED_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_PACKAGED_NAMES = {"", "default", "all-MiniLM-L6-v2", PACKAGED_NAME}
+PACKAGED_NAMES = {"", "default", "all-MiniLM-L6-v2", PACKAGED_NAME}
 _HASH_DIMENSION = 384
 _HASH_DIMENSIONS = range(8, 4097)
 _HASH_MAX_TOKENS = 256
@@ -90,27 +91,35 @@ class ModelSpec:
         return model_folder.modules(self.path)[0][1]
 
 
-def configured(settings: ModelSettings) -> ModelSpec:
+def configured(settings: ModelSettings, added: Path | None = None) -> ModelSpec:
     """Find the model that the configuration names.
+
+    Args:
+        settings: the configuration.
+        added: where the added models are.
 
     Raises:
         ModelMissingError: see `locate`.
     """
     spec = locate(
         settings.name,
+        added=added,
         query_prefix=settings.query_prefix,
         document_prefix=settings.document_prefix,
     )
     return spec if spec.hashed else replace(spec, precision=settings.precision)
 
 
-def locate(name: str, *, query_prefix: str = "", document_prefix: str = "") -> ModelSpec:
+def locate(
+    name: str, *, added: Path | None = None, query_prefix: str = "", document_prefix: str = ""
+) -> ModelSpec:
     """Find a model on this machine; the network is never asked.
 
     Args:
-        name: empty or ``default`` for the packaged model, the path of a folder, the name of a
-            model in the local Hugging Face cache, or ``hash`` or ``hash:DIMENSION`` for the
-            test model.
+        name: empty or ``default`` for the packaged model, the name of an added one, the path of a
+            folder, the name of a model in the local Hugging Face cache, or ``hash`` or
+            ``hash:DIMENSION`` for the test model.
+        added: the folder of the added models; None where there are none.
         query_prefix: put in front of queries; empty for what the model itself names.
         document_prefix: put in front of documents; empty for what the model itself names.
 
@@ -120,12 +129,12 @@ def locate(name: str, *, query_prefix: str = "", document_prefix: str = "") -> M
     """
     if name == "hash" or name.startswith("hash:"):
         return _hash_spec(name)
-    if name in _PACKAGED_NAMES:
+    if name in PACKAGED_NAMES:
         folder, public_name = _packaged_folder(), PACKAGED_NAME
     else:
-        folder, public_name = _named_folder(name)
+        folder, public_name = _named_folder(name, added)
     spec = _describe(folder, name, public_name, (query_prefix, document_prefix))
-    if name in _PACKAGED_NAMES and not spec.packaged:
+    if name in PACKAGED_NAMES and not spec.packaged:
         raise ModelMissingError(
             f"The weights of the packaged model in {folder} are not the known ones: SHA-256 "
             f"{spec.weights_sha256}, expected {PACKAGED_SHA256}.",
@@ -165,7 +174,9 @@ def _packaged_folder() -> Path:
     )
 
 
-def _named_folder(name: str) -> tuple[Path, str]:
+def _named_folder(name: str, added: Path | None) -> tuple[Path, str]:
+    if added is not None and (ours := library.find(added, name)):
+        return ours, str(ours)
     folder = Path(name).expanduser()
     if folder.is_dir():
         folder = folder.resolve()
@@ -179,7 +190,8 @@ def _named_folder(name: str) -> tuple[Path, str]:
             return snapshot, repo
     raise ModelMissingError(
         f"No model {name!r}: {folder.absolute()} is not a folder, and the Hugging Face cache in "
-        f"{root} does not hold {' or '.join(repos)} whole. Nothing is downloaded."
+        f"{root} does not hold {' or '.join(repos)} whole. Nothing is downloaded.",
+        hint="`ingestd model list` shows the models that are here, `ingestd model add` brings one.",
     )
 
 

@@ -121,7 +121,9 @@ def prompts(folder: Path) -> tuple[str, str]:
     own = read_json(folder / "config_sentence_transformers.json", default={})
     named = own.get("prompts") or {}
     usual = named.get(own.get("default_prompt_name")) or ""
-    document = named.get("document") or named.get("passage") or usual
+    # The order in which sentence-transformers itself looks for one.
+    kinds = ("document", "passage", "corpus")
+    document = next((named[kind] for kind in kinds if named.get(kind)), usual)
     return str(named.get("query") or usual), str(document)
 
 

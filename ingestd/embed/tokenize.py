@@ -45,6 +45,7 @@ class ModelTokenizer:
         self._tokenizer.no_truncation()
         prefix = self.count([spec.document_prefix])[0]
         self._max_tokens = spec.max_tokens - prefix
+        self._unknown = _unknown_id(self._tokenizer)
 
     @property
     def max_tokens(self) -> int:
@@ -62,6 +63,11 @@ class ModelTokenizer:
             encodings = self._tokenizer.encode_batch_fast(clean, add_special_tokens=False)
             counts.extend(len(encoding) for encoding in encodings)
         return counts
+
+    def known(self, text: str) -> tuple[int, int]:
+        """Tokens of a text, and how many of them stand for what is not in the vocabulary."""
+        encoding = self._tokenizer.encode(clean_text(text), add_special_tokens=False)
+        return len(encoding.ids), encoding.ids.count(self._unknown)
 
 
 class WordTokenizer:
@@ -156,3 +162,12 @@ def _load(spec: ModelSpec) -> tokenizers.Tokenizer:
             steps.append(tokenizer.normalizer)
         tokenizer.normalizer = normalizers.Sequence(steps)
     return tokenizer
+
+
+def _unknown_id(tokenizer: tokenizers.Tokenizer) -> int:
+    """The id of the token for what is not in the vocabulary; -1 where there is none."""
+    named = getattr(tokenizer.model, "unk_token", None)
+    for token in (named, "[UNK]", "<unk>"):
+        if token is not None and (found := tokenizer.token_to_id(token)) is not None:
+            return int(found)
+    return -1

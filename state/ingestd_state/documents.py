@@ -96,6 +96,23 @@ def by_id(connection: Connection, document_id: str) -> Document | None:
     return document(row) if row else None
 
 
+def sample(connection: Connection, limit: int, *, largest: int) -> list[tuple[int, bytes]]:
+    """Source and path of some indexed documents, picked by their ids, which are random.
+
+    Args:
+        connection: to the state table.
+        limit: how many.
+        largest: bytes of a file; larger ones are left out.
+    """
+    found = connection.execute(
+        select(documents.c.source_id, documents.c.path)
+        .where(documents.c.status == DocumentStatus.INDEXED, documents.c.size <= largest)
+        .order_by(documents.c.id)
+        .limit(limit)
+    )
+    return [(row.source_id, row.path) for row in found]
+
+
 def below(path: bytes) -> ColumnElement[bool]:
     """A condition: the document is at this path or anywhere below it; empty means every one."""
     return _at_or_below(documents.c.path, path)

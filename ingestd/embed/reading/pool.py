@@ -198,7 +198,7 @@ class Pool:
         """Whether the child holds too much; after small documents it is seldom asked."""
         if received.size < _LARGE_BYTES and child.documents % _LOOKS:
             return False
-        return child.memory() > self._settings.recycle_bytes
+        return child.is_large(self._settings.recycle_bytes)
 
     def _replace(self, reason: str) -> None:
         if self._child is not None:

@@ -65,6 +65,7 @@ class Child:
         except BaseException:
             self.end()
             raise
+        self._at_start = self.memory()
 
     @property
     def pid(self) -> int:
@@ -82,6 +83,14 @@ class Child:
             status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
             return int(status.split(f"{name}:")[1].split(None, 1)[0]) * _KIB
         return 0
+
+    def is_large(self, allowed: int) -> bool:
+        """Whether it holds more than is allowed; a large tokenizer must leave room for documents.
+
+        Args:
+            allowed: bytes; half of them always come on top of what it had when it was ready.
+        """
+        return self.memory() > max(allowed, self._at_start + allowed // 2)
 
     def kill(self) -> None:
         """End it at once, from any thread; whoever waits for its answer hears that it is gone."""

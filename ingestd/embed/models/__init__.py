@@ -1,0 +1,1 @@
+"""Models that were brought to this machine: taken in with care, kept, checked, removed."""
