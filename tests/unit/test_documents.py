@@ -208,3 +208,12 @@ def test_a_composer_leaves_out_what_is_no_text() -> None:
     assert [block.heading for block in section.blocks] == [0, 6, 0]
     assert text.is_empty
     assert list(text.rest()) == []
+
+
+def test_documents_are_in_normal_form() -> None:
+    """Letters that a program took apart, and full-width digits, are found as ordinary ones."""
+    text = Composer("\u1112\u1161\u11ab\u1100\u1173\u11af")
+    text.heading(1, "\u1100\u1161")
+    text.paragraph("\uff11\uff12\u00a0\u338f")
+    (section,) = text.rest()
+    assert (section.title, section.text) == ("한글", "가\n\n12\u00a0\u338f")

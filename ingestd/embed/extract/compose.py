@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ingestd.embed.extract.normal import normal
 from ingestd.embed.extract.outline import MAX_TITLE_CHARS, Outline
 from ingestd.ports import Block, Extracted
 
@@ -100,8 +101,8 @@ class Composer:
 
 
 def clean(text: str) -> str:
-    """Text with line feeds as the only newlines, and without what is no text."""
-    return _NO_TEXT.sub("", _BREAKS.sub("\n", text))
+    """Text in its normal form, with line feeds as the only newlines, without what is no text."""
+    return normal(_NO_TEXT.sub("", _BREAKS.sub("\n", text)))
 
 
 def label(text: str) -> str:
