@@ -118,7 +118,9 @@ class _Look:
             return Glance(findings, report(database, findings, seconds, Totals()))
 
     def _outdated(self, database: Database) -> bool:
-        spec = model.configured(self._settings.model, self._location.models_dir)
+        spec = model.configured(
+            self._settings.model, self._location.models_dir, self._location.digests_file
+        )
         require(spec, self._settings.model)
         plugins = installed(self._location.state_dir)
         cutting = make_cutting(self._settings, spec)

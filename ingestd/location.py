@@ -61,6 +61,11 @@ class Location:
         return self.state_dir / "models"
 
     @property
+    def digests_file(self) -> Path:
+        """The digests of model weights that were read before."""
+        return self.cache_dir / "digests.json"
+
+    @property
     def log_dir(self) -> Path:
         """Logs of the Chroma server."""
         return self.state_dir / "logs"

@@ -32,7 +32,7 @@ def language(settings: Settings, location: Location) -> Iterator[Finding]:
     """The model knows the languages of the documents: a sample of the indexed ones is read."""
     from ingestd.embed import model
 
-    spec = model.configured(settings.model, location.models_dir)
+    spec = model.configured(settings.model, location.models_dir, location.digests_file)
     if spec.hashed:
         return
     from ingestd.embed import fluency

@@ -82,7 +82,7 @@ def _counts(settings: Settings, location: Location, named: str | None) -> list[d
 
     from . import stores
 
-    spec = model.configured(settings.model, location.models_dir)
+    spec = model.configured(settings.model, location.models_dir, location.digests_file)
     with table.opened(location) as database, database.read() as connection:
         names = work.collections_of(connection)
     found = []

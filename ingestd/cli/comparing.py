@@ -91,7 +91,7 @@ def opened(
     with table.opened(location) as database:
         known = known_sources(database)
         _check_names(names, known)
-        spec = model.configured(settings.model, location.models_dir)
+        spec = model.configured(settings.model, location.models_dir, location.digests_file)
         owner = table.running(location)
         # A slot without a vector makes Chroma fail each time it is asked: once is enough.
         patient = settings.model_copy(

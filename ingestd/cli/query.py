@@ -72,7 +72,7 @@ def search(
     """
     from ingestd.embed import model
 
-    spec = model.configured(settings.model, location.models_dir)
+    spec = model.configured(settings.model, location.models_dir, location.digests_file)
     with stores.opened(settings, location) as store:
         found = [store.existing(name, spec) for name in names]
         there = [collection for collection in found if collection is not None]

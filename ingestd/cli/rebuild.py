@@ -111,7 +111,7 @@ def _tell(
 
     from . import comparing
 
-    model = configured(settings.model, location.models_dir).fingerprint
+    model = configured(settings.model, location.models_dir, location.digests_file).fingerprint
     torn = comparing.broken(settings, location, wait_s=ORPHAN_WAIT_S)
     again, cache = open_state(location)
     try:

@@ -91,12 +91,15 @@ class ModelSpec:
         return model_folder.modules(self.path)[0][1]
 
 
-def configured(settings: ModelSettings, added: Path | None = None) -> ModelSpec:
+def configured(
+    settings: ModelSettings, added: Path | None = None, digests: Path | None = None
+) -> ModelSpec:
     """Find the model that the configuration names.
 
     Args:
         settings: the configuration.
         added: where the added models are.
+        digests: where digests of weights are kept; None to read the weights in any case.
 
     Raises:
         ModelMissingError: see `locate`.
@@ -104,6 +107,7 @@ def configured(settings: ModelSettings, added: Path | None = None) -> ModelSpec:
     spec = locate(
         settings.name,
         added=added,
+        digests=digests,
         query_prefix=settings.query_prefix,
         document_prefix=settings.document_prefix,
     )
@@ -111,7 +115,12 @@ def configured(settings: ModelSettings, added: Path | None = None) -> ModelSpec:
 
 
 def locate(
-    name: str, *, added: Path | None = None, query_prefix: str = "", document_prefix: str = ""
+    name: str,
+    *,
+    added: Path | None = None,
+    digests: Path | None = None,
+    query_prefix: str = "",
+    document_prefix: str = "",
 ) -> ModelSpec:
     """Find a model on this machine; the network is never asked.
 
@@ -120,6 +129,7 @@ def locate(
             folder, the name of a model in the local Hugging Face cache, or ``hash`` or
             ``hash:DIMENSION`` for the test model.
         added: the folder of the added models; None where there are none.
+        digests: as in `configured`.
         query_prefix: put in front of queries; empty for what the model itself names.
         document_prefix: put in front of documents; empty for what the model itself names.
 
@@ -133,7 +143,7 @@ def locate(
         folder, public_name = _packaged_folder(), PACKAGED_NAME
     else:
         folder, public_name = _named_folder(name, added)
-    spec = _describe(folder, name, public_name, (query_prefix, document_prefix))
+    spec = _describe(folder, name, public_name, (query_prefix, document_prefix), digests)
     if name in PACKAGED_NAMES and not spec.packaged:
         raise ModelMissingError(
             f"The weights of the packaged model in {folder} are not the known ones: SHA-256 "
@@ -195,7 +205,9 @@ def _named_folder(name: str, added: Path | None) -> tuple[Path, str]:
     )
 
 
-def _describe(folder: Path, name: str, public_name: str, prefixes: tuple[str, str]) -> ModelSpec:
+def _describe(
+    folder: Path, name: str, public_name: str, prefixes: tuple[str, str], digests: Path | None
+) -> ModelSpec:
     try:
         modules = model_folder.modules(folder)
         config = model_folder.transformer_config(modules)
@@ -204,7 +216,7 @@ def _describe(folder: Path, name: str, public_name: str, prefixes: tuple[str, st
             name=name,
             path=folder,
             public_name=public_name,
-            weights_sha256=model_folder.weights_digest(folder, modules),
+            weights_sha256=model_folder.weights_digest(folder, modules, digests),
             dimension=model_folder.dimension(modules, config),
             max_tokens=model_folder.max_tokens(modules, config),
             pooling=model_folder.pooling_mode(modules),

@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ingestd.embed import digests
 from ingestd.errors import ModelMissingError
 
 Modules = list[tuple[str, Path]]
@@ -68,19 +69,24 @@ def transformer_config(found: Modules) -> dict[str, Any]:
     return config
 
 
-def weights_digest(folder: Path, found: Modules) -> str:
+def weights_digest(folder: Path, found: Modules, book: Path | None = None) -> str:
     """Hex SHA-256 of the weights file, or over the digests of all of them when there are several.
+
+    Args:
+        folder: of the model.
+        found: its modules.
+        book: where digests are kept; None to read the weights in any case.
 
     Raises:
         ModelMissingError: weights are missing, or there are only pickled ones.
     """
     files = [file for kind, place in found for file in _weights(kind, place)]
-    digests = [_sha256(file) for file in files]
+    each = [_sha256(file, book) for file in files]
     if len(files) == 1:
-        return digests[0]
+        return each[0]
     lines = "".join(
         f"{digest} {file.relative_to(folder).as_posix()}\n"
-        for digest, file in zip(digests, files, strict=True)
+        for digest, file in zip(each, files, strict=True)
     )
     return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -164,9 +170,8 @@ def _weights(kind: str, place: Path) -> list[Path]:
     return []
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: Path, book: Path | None) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return digests.sha256(path, book)
     except OSError as error:
         raise ModelMissingError(f"The model's weights cannot be read: {error}.") from error
