@@ -32,7 +32,7 @@ from .embed.texts import TextEmbedder
 from .embed.totals import Totals
 from .embed.write import Writer
 from .gauges import Gauges
-from .memory import heap
+from .memory import collector, heap
 from .ownership import owner, take_lock
 from .pipeline import make_cutting, pipeline_version
 from .reconcile import Reconciler
@@ -129,7 +129,9 @@ async def open_instance(
         # Who goes on for ever need not wait for a server: what changes meanwhile is recorded.
         patient = verb == "run"
         store, server = await open_store(settings, location, mode, database, stack, patient=patient)
-        spec = await asyncio.to_thread(model.configured, settings.model, location.models_dir)
+        spec = await asyncio.to_thread(
+            model.configured, settings.model, location.models_dir, location.digests_file
+        )
         require(spec, settings.model)
         await asyncio.to_thread(_seed, spec)
         recorded = recorded_embedding_function(spec)
@@ -211,6 +213,7 @@ async def open_instance(
         stack.callback(job.close)
         stack.callback(pool.close)  # before the job's threads are waited for
         await asyncio.to_thread(recorder.outdate)
+        collector.steady()  # what comes now may be long
         yield Instance(
             settings,
             location,
