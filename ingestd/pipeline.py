@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from .embed import secrets
 from .embed.cutting import Cutting
 from .embed.extract import EXTRACTOR_VERSION
-from .embed.secrets import search as secrets
 from .embed.tokenize import longest_input
 
 if TYPE_CHECKING:

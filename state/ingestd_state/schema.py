@@ -81,12 +81,8 @@ documents = Table(
     UniqueConstraint("source_id", "path"),
     Index(None, "source_id", "directory"),
     Index(None, "status", "priority", "changed_at"),
-    Index(
-        None,
-        "recheck_at",
-        sqlite_where=text("recheck_at IS NOT NULL"),
-        postgresql_where=text("recheck_at IS NOT NULL"),
-    ),
+    # On PostgreSQL too, by its migration: to name that here would load its dialect at each start.
+    Index(None, "recheck_at", sqlite_where=text("recheck_at IS NOT NULL")),
     Index(None, "device", "inode"),
 )
 

@@ -17,7 +17,8 @@ from ingestd.config import ExtractSettings, Settings
 from ingestd.embed import model
 from ingestd.embed.cutting import Cutting
 from ingestd.embed.extract import plugin as plugin_module
-from ingestd.embed.extract.plugin import Plugin, checked
+from ingestd.embed.extract.plugged import checked
+from ingestd.embed.extract.plugin import Plugin
 from ingestd.embed.extract.skip import SkipDocument
 from ingestd.embed.reading import plugins as plugins_module
 from ingestd.embed.reading.parts import Batch, Head

@@ -105,7 +105,7 @@ class Documents:
             SkipDocument: it has no text, or needs a password.
         """
         if found.kind is Kind.PLUGIN and (plugin := self._plugin(name)):
-            from ingestd.embed.extract.plugin import sections  # noqa: PLC0415 - seldom needed
+            from ingestd.embed.extract.plugged import sections  # noqa: PLC0415 - seldom needed
 
             return sections(plugin, file, text_of(name))
         reader = import_module(f"ingestd.embed.extract.{_MODULES[found.mime]}")

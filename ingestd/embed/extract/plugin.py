@@ -1,4 +1,4 @@
-"""Formats that somebody else's package reads: what is known of a plug-in, and its use in the child.
+"""Formats that somebody else's package reads: what is known of a plug-in.
 
 A plug-in is an entry point of the group ``ingestd.extractors`` that names a class with what
 `DocumentReader` asks for.
@@ -9,29 +9,16 @@ from __future__ import annotations
 import json
 import re
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from ingestd.embed.extract.compose import label
-from ingestd.embed.extract.lines import paragraphs
-from ingestd.embed.extract.skip import SkipDocument
-from ingestd.errors import DocumentError, ExtractionError
-from ingestd.ports import Block, Extracted, Table
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import BinaryIO
-
-    from ingestd.ports import DocumentReader, Section
+    from ingestd.ports import DocumentReader
 
 GROUP = "ingestd.extractors"
 _SUFFIX = re.compile(r"[^\s./\0]{1,32}")
 _MIME = re.compile(r"[\w.+-]+/[\w.+-]+")
-_NO_TEXT = re.compile("[\0\ud800-\udfff]")
-_MOST_HEADINGS = 12
-_MOST_PAGES = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +48,7 @@ def described(name: str, target: str) -> Plugin:
     Raises:
         Exception: whatever its code raises, or that it does not say what it must.
     """
-    reader = _loaded(target)
+    reader = loaded(target)
     suffixes, mime, version = reader.suffixes, reader.mime, str(reader.version)
     if isinstance(suffixes, str) or not suffixes:
         raise TypeError("`suffixes` is no list of texts")
@@ -77,68 +64,8 @@ def described(name: str, target: str) -> Plugin:
     return Plugin(name, target, version, tuple(suffixes), mime)
 
 
-def sections(plugin: Plugin, file: BinaryIO, name: str) -> Iterator[Section]:
-    """Yield what a plug-in makes of a file, as far as it makes sense.
-
-    Raises:
-        SkipDocument: it says that there is nothing to read.
-        ExtractionError: it is broken, or failed, or gives what is no section.
-    """
-    if plugin.problem:
-        raise ExtractionError(f"the plug-in {plugin.name} cannot be used: {plugin.problem}")
-    try:
-        for section in _loaded(plugin.target).read(file, name):
-            yield checked(section)
-    except (SkipDocument, DocumentError, MemoryError, GeneratorExit):
-        raise
-    except Exception as error:
-        raise ExtractionError(
-            f"the plug-in {plugin.name} failed: {type(error).__name__}: {error}"
-        ) from error
-
-
-def checked(section: object) -> Section:
-    """A section as it may be, with blocks where it has none.
-
-    Raises:
-        TypeError: it is none.
-        ValueError: its parts do not fit together.
-    """
-    if isinstance(section, Table):
-        _see_text(section.header)
-        _see_page(section.page)
-        rows = (_see_text(row) for row in section.rows)
-        headings = tuple(map(label, section.headings[:_MOST_HEADINGS]))
-        return replace(section, rows=rows, headings=headings, title=label(section.title))
-    if not isinstance(section, Extracted):
-        raise TypeError(f"`read` gave a {type(section).__name__}, which is no section")
-    text = _see_text(section.text)
-    blocks = [_checked_block(block) for block in section.blocks]
-    if not blocks:
-        blocks = [Block(start, end) for start, end in paragraphs(text)]
-    places = [place for block in blocks for place in (block.start, block.end)]
-    if any(one > other for one, other in pairwise([0, *places, len(text)])):
-        raise ValueError("blocks that overlap, or lie outside the text")
-    return replace(section, blocks=blocks, title=label(section.title))
-
-
-def _checked_block(block: Block) -> Block:
-    _see_page(block.page)
-    return replace(block, headings=tuple(map(label, block.headings[:_MOST_HEADINGS])))
-
-
-def _see_text(text: str) -> str:
-    if _NO_TEXT.search(text):
-        raise ValueError("text with NUL or a lone surrogate, which no store takes")
-    return text
-
-
-def _see_page(page: object) -> None:
-    if page is not None and (type(page) is not int or not 0 < page <= _MOST_PAGES):
-        raise ValueError(f"{page!r} is no number of a page")
-
-
-def _loaded(target: str) -> DocumentReader:
+def loaded(target: str) -> DocumentReader:
+    """The class of a plug-in, made."""
     module, _, name = target.partition(":")
     found: Any = import_module(module)
     for part in name.split("."):

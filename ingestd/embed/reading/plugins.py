@@ -19,8 +19,6 @@ import structlog
 
 from ingestd.embed.extract.plugin import GROUP, Plugin
 
-from .process import environment
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -56,6 +54,8 @@ def installed(state_dir: Path, *, remember: bool = True) -> tuple[Plugin, ...]:
 
 def _asked(name: str, target: str, last: Plugin | None) -> Plugin:
     """What a plug-in says of itself, or what it said last, with its problem."""
+    from .process import environment  # noqa: PLC0415 - seldom needed, and each start is here
+
     target = target.partition("[")[0].strip()
     try:
         answer = subprocess.run(

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from . import keys, tokens
 
-VERSION = 1
-"""Raise it with every change of what is found: documents are read anew then."""
 _WINDOW_CHARS = 256 * 1024
 _KEY_FILES = (b".pem", b".key", b".crt", b".cer", b".asc", b".pub", b".p8")
 
