@@ -29,13 +29,6 @@ _SEPARATOR = "}"
 _MOST_NAMES = 10_000
 
 
-class EntityError(ExtractionError):
-    """A document declares entities of its own, which could grow without end."""
-
-    def __init__(self, part: str) -> None:
-        super().__init__(f"{part[:200]}: it declares entities, which are not expanded")
-
-
 def events(part: IO[bytes], name: str) -> Iterator[Event]:
     """Yield what is in a part, in order.
 
@@ -89,7 +82,7 @@ def forbid_entities(parser: expat.XMLParserType, name: str) -> None:
     """Have a parser refuse a document that declares entities."""
 
     def refuse(*_: object) -> None:
-        raise EntityError(name)
+        raise ExtractionError(f"{name[:200]}: it declares entities, which are not expanded")
 
     parser.EntityDeclHandler = refuse
 
