@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 BENCH, SCALE, GENERATE, START = "bench", "scale", "generate", "start"
+NO_CHANGE, OVERTAKING = "no-change", "overtaking"
+"""Parts of the comparison that can be run again by themselves."""
 TIMES = {"wall_s": "wall, s", "cpu_s": "CPU, s", "peak_mib": "MiB"}
 WAITS = {"median_s": "median, s", "p95_s": "95 %, s", "p99_s": "99 %, s", "most_s": "longest, s"}
 MORE = {
@@ -149,9 +151,13 @@ def starts(values: Mapping[str, Any]) -> str:
 
 BLOCKS: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "cold": (BENCH, _series("cold ingest")),
-    "days": (BENCH, _series("no change", "touch", "one edit")),
+    "no-change": (NO_CHANGE, _series("no change")),
+    "days": (BENCH, _series("touch", "one edit")),
     "save": (BENCH, _series("save to visible")),
-    "overtaking": (BENCH, _series("save while others wait")),
+    "overtaking": (
+        OVERTAKING,
+        _series("save while others wait", "save while others wait for the model"),
+    ),
     "rescan": (BENCH, _series("rescan in the daemon")),
     "whole-rescan": (BENCH, _series("rescan as a whole run")),
     "queries": (BENCH, _series("query during ingest")),

@@ -81,5 +81,6 @@ CHECKS: dict[str, Callable[[Row, Mapping[str, Any]], Iterator[str]]] = {
     ingest.NO_CHANGE: _no_change,
     save.SERIES: _save,
     backfill.SERIES: _overtaking,
+    backfill.WITH_MODEL: _overtaking,
     rescan.RESCAN: _rescan,
 }

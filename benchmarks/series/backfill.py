@@ -1,7 +1,7 @@
-"""Saves that somebody makes while very many documents wait: with the hash model, and told so.
+"""Saves that somebody makes while very many documents wait.
 
-With a real model the wait of the many is longer, and what a save waits for is the same: the batch
-in hand. The hash model makes the store the bottleneck, which is the harder case.
+What a save waits for is the batch in hand. The hash model makes the store the bottleneck, the real
+one the processor. With the real one those that wait are not waited for at the end.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SERIES = "save while others wait"
+WITH_MODEL = "save while others wait for the model"
 HASH = "hash"
 OWN = 20
 MOST_SAVES = 40
@@ -31,19 +32,26 @@ BLOCKS = 4
 
 
 def measure(bounds: Bounds) -> list[Row]:
-    """Measure with each number of waiting documents."""
-    return [_with_waiting(bounds, count) for count in bounds.waiting]
+    """Measure with each number of waiting documents, and the hash model."""
+    return [_with_waiting(bounds, SERIES, HASH, count) for count in bounds.waiting]
 
 
-def _with_waiting(bounds: Bounds, count: int) -> Row:
-    tell(f"{SERIES}: {count} documents")
-    ours, place = bounds.systems[0], bounds.work / f"backfill-{count}"
+def measure_with_model(bounds: Bounds) -> list[Row]:
+    """Measure with the most waiting documents, and the model of the comparison, if it has one."""
+    if bounds.model is None or not bounds.waiting:
+        return []
+    return [_with_waiting(bounds, WITH_MODEL, bounds.model_name, max(bounds.waiting))]
+
+
+def _with_waiting(bounds: Bounds, series: str, model: str, count: int) -> Row:
+    tell(f"{series}: {count} documents")
+    ours, place = bounds.systems[0], bounds.work / f"{series.replace(' ', '-')}-{count}"
     docs, arriving = place / "docs", place / "arriving"
     write_files(docs / "own", Corpus(1, blocks=BLOCKS), OWN)
     own = sorted(corpus.contents(docs))
     write_files(arriving, Corpus(2, blocks=BLOCKS), count)
     with (
-        Daemon(docs, place / "state", model=HASH) as daemon,
+        Daemon(docs, place / "state", model=model) as daemon,
         _prober_of(daemon, docs, place) as prober,
     ):
         saver = Saver(docs, prober, own)
@@ -56,17 +64,16 @@ def _with_waiting(bounds: Bounds, count: int) -> Row:
         while len(waits) < MOST_SAVES and (daemon.waiting() or not waits):
             waits.append(saver.save())
             saver.pause()
-        left = daemon.waiting()
-        daemon.settle({})
         took = time.monotonic() - started
+        left = daemon.waiting()
     values = {
         **spread(waits),
         "waiting_at_first": at_first,
         "waiting_at_last": left,
         "idle_s": round(min(idle), 4),
-        "documents_per_s": round(count / took, 1),
+        "documents_per_s": round(max(0, count - left) / took, 1),
     }
-    return Row(SERIES, count, ours.name, values, [{"seconds": waits}])
+    return Row(series, count, ours.name, values, [{"seconds": waits}])
 
 
 def _prober_of(daemon: Daemon, docs: Path, place: Path) -> Prober:
