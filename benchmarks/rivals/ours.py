@@ -1,91 +1,39 @@
-"""ingestd itself, through its command line: ``run --once --json``; the hash model is counted."""
+"""ingestd itself, through its command line: ``run --once --json``; the hash model is counted.
+
+What only looks into its store is in another module: what that loads is no part of what a run costs.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
-from unittest.mock import patch
 
-import chromadb
-
-from benchmarks.own_cut import embedded_texts
-from benchmarks.rivals import model, seen
+from benchmarks.rivals import model
 from benchmarks.rivals.arguments import Arguments, act
-from benchmarks.rivals.rows import answers_of_chroma, of_chroma, sampled, stored_in_chroma, write
-from benchmarks.rivals.stub import Meter
-from ingestd.cli import main as cli
-from ingestd.config import Settings
-from ingestd.embed.engines.hashing import HashEmbedder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
-    from ingestd.ports import Vectors
-
-NAME = "ingestd"
-VOLATILE = ("indexed_at", "document_id", "source")
-"""A moved document keeps its id; the absolute path says the same as the relative one."""
-
-
-class Counted(HashEmbedder):
-    """The hash model, with a meter at its door."""
-
-    def __init__(self, dimension: int = 384) -> None:
-        super().__init__(dimension)
-        self._meter = Meter()
-
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """Embed, and count."""
-        self._meter.count(texts)
-        return super().embed(texts)
+STORE = "benchmarks.rivals.own_store"
 
 
 def index(arguments: Arguments) -> None:
     """Run once; ends the process with the exit code of the command."""
-    sys.argv = ["ingestd", "run", str(arguments.docs), "--once", "--json"]
-    sys.argv += ["--state-dir", str(arguments.state)]
+    words = ["run", str(arguments.docs), "--once", "--json", "--state-dir", str(arguments.state)]
     if model.folder():
-        cli()
-    with patch("ingestd.embed.engines.hashing.HashEmbedder", Counted):
-        cli()
+        os.execv(sys.executable, [sys.executable, "-m", "ingestd", *words])
+    import_module(STORE).index_counted(words)
 
 
-def rows(arguments: Arguments) -> None:
-    """Print the store."""
-    found = of_chroma(
-        arguments.state / "chroma",
-        NAME,
-        arguments.docs,
-        path_key="path",
-        volatile=VOLATILE,
-        vectors=not arguments.variant,
-    )
-    write(found)
+def _of_store(name: str) -> Callable[[Arguments], None]:
+    def look(arguments: Arguments) -> None:
+        getattr(import_module(STORE), name)(arguments)
 
-
-def search(arguments: Arguments) -> None:
-    """Answer questions."""
-    write(answers_of_chroma(arguments.state / "chroma", NAME, arguments.docs, path_key="path"))
-
-
-def vectors(arguments: Arguments) -> None:
-    """Print a sample of texts, with what is put before each as it is embedded, and vectors."""
-    texts = embedded_texts(arguments.docs, Settings())
-    stored = stored_in_chroma(arguments.state / "chroma", NAME)
-    write(sampled((texts[str(about["chunk_digest"])], vector) for _, about, vector in stored))
-
-
-def wait(arguments: Arguments) -> None:
-    """Wait for texts, over HTTP, in the managed server whose port the variant is."""
-    client = chromadb.HttpClient(host="127.0.0.1", port=int(arguments.variant))
-    collection = client.get_collection(NAME, embedding_function=None)
-
-    def texts(path: str) -> list[str]:
-        found = collection.get(where={"path": path}, include=["documents"])["documents"]
-        return list(found or ())
-
-    seen.answer(texts)
+    return look
 
 
 if __name__ == "__main__":
-    act({"index": index, "rows": rows, "search": search, "vectors": vectors, "seen": wait})
+    looks = {"rows": "rows", "search": "search", "vectors": "vectors", "seen": "wait"}
+    act({"index": index, **{action: _of_store(name) for action, name in looks.items()}})
