@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ingestd_state import arrivals, changes, documents, failpoint
+from ingestd_state import arrivals, changes, documents, failpoint, work
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from .compare import Comparison
     from .ports import Fingerprint, Source
+
+
+CROWD = 64
+"""More new files than that, with what is urgent already, are nobody's save."""
 
 
 @dataclass(slots=True)
@@ -37,7 +41,7 @@ def record(
         source: whose files they are.
         found: what differs.
         now: Unix seconds.
-        priority: higher is taken up first.
+        priority: higher is taken up first; a crowd of new files has none.
 
     Raises:
         DatabaseError: nothing was written.
@@ -79,6 +83,9 @@ def _record_new(
             parts = (key.device, key.inode, key.size, key.mtime_ns, key.ctime_ns)
             unknown.append((path, parts))
     recorded.new += len(unknown)
+    room = CROWD - len(unknown)
+    if priority > 0 and (room < 0 or work.count_urgent(connection, most=room + 1) > room):
+        priority = 0
     arrivals.add_all(connection, (source.id, source.name), unknown, now=now, priority=priority)
 
 

@@ -103,6 +103,16 @@ def count_open(connection: Connection, now: float, source_ids: Sequence[int]) ->
     ).scalar_one()
 
 
+def count_urgent(connection: Connection, *, most: int) -> int:
+    """How many documents wait for which somebody waits; so many are counted at most."""
+    some = (
+        select(documents.c.id)
+        .where(documents.c.status == DocumentStatus.PENDING.value, documents.c.priority > 0)
+        .limit(most)
+    )
+    return connection.execute(select(func.count()).select_from(some.subquery())).scalar_one()
+
+
 def claim(
     connection: Connection,
     now: float,

@@ -17,6 +17,7 @@ from sqlalchemy import update
 from ingestd import reconcile
 from ingestd.ports import Fingerprint
 from ingestd.reconcile import Findings, Reconciler
+from ingestd.record import CROWD
 from ingestd.watch.scan import Listing
 from ingestd_state import changes, documents, runs, sources
 from ingestd_state.schema import documents as table
@@ -74,6 +75,7 @@ class Disk:
         key = Fingerprint.of(full.stat())
         return {
             "status": S.INDEXED.value,
+            "priority": 0,
             "digest": hashlib.sha256(full.read_bytes()).digest(),
             "device": key.device,
             "inode": key.inode,
@@ -476,6 +478,40 @@ def test_a_look_records_what_is_at_its_paths(disk: Disk) -> None:
     assert counts(found) == {"seen": 3, "new": 1, "changed": 1, "deleted": 1}
     due = {document.path: document.priority for document in disk.all() if document.priority}
     assert due == dict.fromkeys((b"new.md", b"old.md", b"gone.md"), changes.INTERACTIVE)
+
+
+def test_a_crowd_of_new_files_is_nobodys_save(disk: Disk) -> None:
+    """What is copied into a source in thousands waits; what is saved meanwhile does not."""
+    disk.settled("old.md")
+    disk.write(*(f"d/{number}.md" for number in range(CROWD + 1)))
+    disk.look("d")
+    assert {document.priority for document in disk.all()} == {0}
+    disk.write("new.md")
+    disk.write("old.md", text="edited")
+    disk.look("new.md", "old.md")
+    urgent = {document.path for document in disk.all() if document.priority > 0}
+    assert urgent == {b"new.md", b"old.md"}
+
+
+def test_a_crowd_may_come_one_by_one(disk: Disk) -> None:
+    """So many new files are urgent together, and no more; an edit always is."""
+    disk.settled("old.md")
+    names = [f"{number}.md" for number in range(CROWD + 9)]
+    disk.write(*names)
+    disk.look(*names)
+    urgent = [document for document in disk.all() if document.priority > 0]
+    assert len(urgent) == CROWD
+    disk.write("old.md", text="edited")
+    disk.write("late.md")
+    disk.look("old.md", "late.md")
+    assert {document.path for document in disk.all() if document.priority > 0} == {
+        b"old.md",
+        *(document.path for document in urgent),
+    }
+    disk.index()
+    disk.write("new.md")
+    disk.look("new.md")
+    assert [document.path for document in disk.all() if document.priority > 0] == [b"new.md"]
 
 
 def test_a_look_at_a_deleted_directory_takes_its_tree(disk: Disk) -> None:
