@@ -131,7 +131,9 @@ class ChunkSettings(Part):
     """How documents are cut."""
 
     tokens: int | None = Field(
-        default=None, ge=32, description="largest chunk in tokens; default: what the model takes"
+        default=None,
+        ge=32,
+        description="largest chunk in tokens; default: what the model takes, but at most 384",
     )
     size: int | None = Field(
         default=None, ge=50, description="cut windows of this many characters instead"

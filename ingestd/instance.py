@@ -254,9 +254,8 @@ def take_lock(location: Location, owner: lock.Owner) -> lock.FileLock:
 
 def make_cutting(settings: Settings, spec: ModelSpec) -> Cutting:
     """How the configuration asks for documents to be cut."""
-    longest = longest_input(spec)
-    tokens = min(settings.chunk.tokens or longest, longest)
-    return Cutting(tokens, settings.chunk.size, settings.chunk.overlap)
+    chunk = settings.chunk
+    return Cutting.asked(chunk.tokens, chunk.size, chunk.overlap, longest_input(spec))
 
 
 def pipeline_version(cutting: Cutting, spec: ModelSpec) -> str:
