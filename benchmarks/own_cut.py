@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ingestd.config import ChunkSettings, ModelSettings, Settings
 from ingestd.embed.chunk import Chunker
+from ingestd.embed.cutting import Cutting
 from ingestd.embed.extract import SkipDocument, extract
 from ingestd.embed.model import configured
 from ingestd.embed.tokenize import open_tokenizer
@@ -37,12 +39,9 @@ def embedded_texts(docs: Path, settings: Settings) -> dict[str, str]:
 
 
 def _chunks(model: ModelSettings, cut_as: ChunkSettings) -> Callable[[str], list[Chunk]]:
-    chunker = Chunker(
-        open_tokenizer(configured(model)),
-        max_tokens=cut_as.tokens,
-        size=cut_as.size,
-        overlap=cut_as.overlap,
-    )
+    tokenizer = open_tokenizer(configured(model))
+    cutting = Cutting.asked(cut_as.tokens, cut_as.size, cut_as.overlap, tokenizer.max_tokens)
+    chunker = Chunker(tokenizer, **asdict(cutting))
 
     def cut(text: str) -> list[Chunk]:
         try:

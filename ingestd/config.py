@@ -140,7 +140,9 @@ class ChunkSettings(Part):
         "characters each); default: structure, and window where a size is given",
     )
     tokens: int | None = Field(
-        default=None, ge=32, description="largest chunk in tokens; default: what the model takes"
+        default=None,
+        ge=32,
+        description="largest chunk in tokens; default: what the model takes, but at most 384",
     )
     size: int | None = Field(
         default=None,

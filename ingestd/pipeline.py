@@ -23,10 +23,8 @@ PIPELINE_VERSION = 1
 
 def make_cutting(settings: Settings, spec: ModelSpec) -> Cutting:
     """How the configuration asks for documents to be cut."""
-    longest = longest_input(spec)
-    tokens = min(settings.chunk.tokens or longest, longest)
     size, overlap = settings.chunk.window or (None, 0)
-    return Cutting(tokens, size, overlap)
+    return Cutting.asked(settings.chunk.tokens, size, overlap, longest_input(spec))
 
 
 def pipeline_version(

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.rivals.arguments import Arguments
-
     from ingestd.ports import Vectors
 
 NAME = "ingestd"
