@@ -37,8 +37,8 @@ from ingestd.config import load
 from ingestd.embed.engines import open_embedder
 from ingestd.embed.model import configured, locate
 from ingestd.embed.models.library import names
-from ingestd.instance import make_cutting
 from ingestd.location import locate as places
+from ingestd.pipeline import make_cutting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

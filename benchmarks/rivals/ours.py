@@ -23,7 +23,8 @@ def index(arguments: Arguments) -> None:
     """Run once; ends the process with the exit code of the command."""
     words = ["run", str(arguments.docs), "--once", "--json", "--state-dir", str(arguments.state)]
     if model.folder():
-        os.execv(sys.executable, [sys.executable, "-m", "ingestd", *words])
+        command = [sys.executable, "-m", "ingestd", *words]
+        os.execv(sys.executable, command)  # noqa: S606 - our own, and no shell is wanted
     import_module(STORE).index_counted(words)
 
 
