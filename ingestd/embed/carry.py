@@ -24,7 +24,7 @@ from .reading.parts import StoppedError
 from .stages import HaltedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ingestd.ports import Source
     from ingestd_state.documents import Document
@@ -38,6 +38,8 @@ MOST_GONE = 10_000
 """Paths that were gone, a source, before all of it is looked at instead."""
 ROOT = b""
 """The path of a source's own folder."""
+PORTION_CHUNKS = 128
+"""Chunks that are stored before somebody urgent has his turn; Chroma takes about 0.3 s for them."""
 
 
 class Carrier:
@@ -91,7 +93,10 @@ class Carrier:
         with self._parts.totals.waits.coming():
             prepared, tombstones = await self._read(batch)
             ready = await self._embed(batch, prepared)
-        await self._write(batch, ready, tombstones)
+        # With tombstones at once: their slots are taken over by what is new.
+        whole = batch.urgent or tombstones
+        for portion in [ready] if whole else _portions(ready):
+            await self._write(batch, portion, tombstones)
 
     async def release(self, documents: Sequence[Document]) -> None:
         """Give documents back unfinished."""
@@ -189,7 +194,7 @@ class Carrier:
     async def _write(
         self, batch: Batch, ready: Sequence[Prepared], tombstones: Sequence[Document]
     ) -> None:
-        """Write what is ready; when Chroma refuses the batch, find out which document it is."""
+        """Write what is ready; when Chroma refuses it, find out which document it is."""
         if not ready and not tombstones:
             return
         try:
@@ -213,3 +218,17 @@ class Carrier:
     def _release(self, documents: Sequence[Document]) -> None:
         with self._parts.database.write() as connection:
             work.release(connection, [entry.id for entry in documents])
+
+
+def _portions(ready: Sequence[Prepared]) -> Iterator[list[Prepared]]:
+    """Documents that are written in one turn, after which somebody urgent has his."""
+    portion: list[Prepared] = []
+    number = 0
+    for entry in ready:
+        if portion and number + len(entry.chunks) > PORTION_CHUNKS:
+            yield portion
+            portion, number = [], 0
+        portion.append(entry)
+        number += len(entry.chunks)
+    if portion:
+        yield portion

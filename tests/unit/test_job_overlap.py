@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from test_job import NUMBERS, Bench
 
+from ingestd.embed import carry
 from ingestd.embed.batch import BATCHES
 from ingestd.embed.pace import Pace
 from ingestd.errors import StoreError
@@ -176,6 +177,35 @@ def test_an_edit_overtakes_a_backfill(bench: Slow) -> None:
     assert set(bench.seen("embed")[2:4]) == {"embed Urgent.", "embed Urgent as well."}
     assert bench.seen("store")[0] == "store Urgent as well.|Urgent."
     assert bench.states() == {"indexed": 41}
+
+
+def test_an_edit_is_stored_between_the_portions_of_a_batch(
+    bench: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that is being stored gives way too, before its next portion."""
+    monkeypatch.setattr(carry, "PORTION_CHUNKS", 2)
+    go_on = threading.Event()
+
+    def waits(stage: str, number: int) -> None:
+        if (stage, number) == ("store", 0):
+            assert go_on.wait(DEADLINE_S)
+
+    bench.waits = waits
+    bench.write(n1="One.", n2="Two.", n3="Three.", n4="Four.")
+
+    async def meanwhile() -> None:
+        stages = bench.job._stages  # noqa: SLF001 - nothing else tells
+        await until(lambda: len(bench.seen("embed")) == 4)
+        bench.edit(edited="Urgent.")
+        bench.job.poke()
+        await until(lambda: stages._store.pressed)  # noqa: SLF001 - the same
+        go_on.set()
+
+    assert bench.run(meanwhile()) == 5
+    first, urgent, last = bench.seen("store")
+    assert urgent == "store Urgent."
+    assert first.count(".") == last.count(".") == 2
+    assert bench.states() == {"indexed": 5}
 
 
 def test_the_last_edit_goes_before_thousands_that_were_copied(bench: Slow) -> None:
