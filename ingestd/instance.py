@@ -213,6 +213,7 @@ async def open_instance(
         stack.callback(job.close)
         stack.callback(pool.close)  # before the job's threads are waited for
         await asyncio.to_thread(recorder.outdate)
+        await asyncio.to_thread(recorder.unlock)
         collector.steady()  # what comes now may be long
         yield Instance(
             settings,

@@ -84,6 +84,18 @@ def plugins(_settings: Settings, location: Location) -> Iterator[Finding]:
             yield Finding(f"plug-in {plugin.name}", "ok", said)
 
 
+def formats(_settings: Settings, _location: Location) -> Iterator[Finding]:
+    """Which extras are there that read more formats."""
+    from ingestd.embed.extract.extras import EXTRAS, version_of
+
+    for extra, package in EXTRAS.items():
+        if found := version_of(extra):
+            yield Finding(f"extra {extra}", "ok", f"{package} {found}")
+        else:
+            message = "not installed: such files are skipped, and listed by `ingestd ls`"
+            yield Finding(f"extra {extra}", "ok", message, f'pip install "ingestd[{extra}]"')
+
+
 def state_table(_settings: Settings, location: Location) -> Iterator[Finding]:
     """The state table opens, is of this version, and whole."""
     from ingestd.tables import as_told, cure
@@ -225,6 +237,7 @@ CHECKS: tuple[Check, ...] = (
     chromadb,
     model,
     plugins,
+    formats,
     state_table,
     vectors_cache,
     locks,

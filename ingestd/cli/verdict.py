@@ -7,6 +7,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ingestd.embed.extract.extras import missing_extra
 from ingestd.guard import unusable
 from ingestd.ports import SEALED
 from ingestd.watch.rules import DEFAULT_MAX_FILE_BYTES, SECRET, UNREADABLE, steps
@@ -251,9 +252,8 @@ def _reason(document: Document) -> str:
 
 def _after(document: Document, *, running: bool, now: float) -> str:
     """What follows for a document that is as it was last read."""
-    if document.status is DocumentStatus.SKIPPED and document.reason.startswith(SECRET):
-        name = output.text(document.path.rpartition(b"/")[2])
-        return f'nothing, until it changes; `extract.secret_rules = ["!{name}"]` takes it up'
+    if document.status is DocumentStatus.SKIPPED and (answer := _taken_up_by(document)):
+        return f"nothing, until it changes; {answer}"
     if document.status in {DocumentStatus.INDEXED, DocumentStatus.SKIPPED}:
         return "nothing, until the file changes"
     if document.status is DocumentStatus.DEAD:
@@ -263,6 +263,16 @@ def _after(document: Document, *, running: bool, now: float) -> str:
     if document.retry_at is not None and document.retry_at > now:
         return f"the next try is in {output.ago(document.retry_at - now)}"
     return "the daemon takes it up as soon as its turn comes"
+
+
+def _taken_up_by(document: Document) -> str:
+    """What has a skipped document read; empty where nothing does."""
+    if document.reason.startswith(SECRET):
+        name = output.text(document.path.rpartition(b"/")[2])
+        return f'`extract.secret_rules = ["!{name}"]` takes it up'
+    if extra := missing_extra(document.reason):
+        return f'`pip install "ingestd[{extra}]"` has it read at the next start'
+    return ""
 
 
 def _soon(source: Source, *, running: bool) -> str:

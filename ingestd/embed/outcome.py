@@ -10,6 +10,7 @@ import structlog
 from ingestd_state import bulk, chunks, failpoint, runs, work
 from ingestd_state.status import DocumentStatus
 
+from .extract.extras import EXTRAS, is_installed, needs
 from .indexed import fingerprint_columns, recheck_at
 from .metadata import text_of
 from .prepare import Outcome
@@ -63,6 +64,13 @@ class Recorder:
         outdated = bulk.mark_outdated(self._database, self._pipeline, now=self._clock())
         if outdated:
             log.info("backfill", documents=outdated, pipeline=self._pipeline)
+
+    def unlock(self) -> None:
+        """Take up again what was skipped for want of an extra that is installed now."""
+        reasons = [needs(extra) for extra in EXTRAS if is_installed(extra)]
+        taken = bulk.mark_skipped(self._database, reasons, now=self._clock()) if reasons else 0
+        if taken:
+            log.info("readable_now", documents=taken)
 
     def record(self, entries: Sequence[Prepared]) -> None:
         """Record what became of these documents; written ones are in the state table already."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, or_, select, update
 
 from . import failpoint, orphans, owned, pages, sources
 from .changes import INTERACTIVE
@@ -18,7 +18,7 @@ from .schema import documents
 from .status import DocumentStatus, sources_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import ColumnElement, Connection
 
@@ -94,6 +94,21 @@ def mark_outdated(database: Database, pipeline: str, *, now: float) -> int:
         marked += _mark(database, found, where, values)
         failpoint.reached("backfill.part")
     return marked
+
+
+def mark_skipped(database: Database, reasons: Sequence[str], *, now: float) -> int:
+    """Take up again what was skipped for a reason that begins so; returns how many.
+
+    After a kill some are taken up and others are not: the next start asks again.
+    """
+    where = and_(
+        unindexed(documents.c.status) == DocumentStatus.SKIPPED.value,
+        or_(*(documents.c.reason.startswith(reason, autoescape=True) for reason in reasons)),
+    )
+    values = {"status": DocumentStatus.PENDING.value, "changed_at": now, "priority": -1}
+    return sum(
+        _mark(database, found, where, values) for found in pages.ids(database, where, size=SLICE)
+    )
 
 
 def is_outdated(connection: Connection, pipeline: str) -> bool:

@@ -146,6 +146,13 @@ def test_a_file_that_changed_since_is_told(
     assert after.next.startswith("it changed since")
 
 
+def test_a_missing_extra_is_named(source: Source, document: Document) -> None:
+    """Whoever has a file that an extra would read is told how to install it."""
+    skipped = replace(document, status=DocumentStatus.SKIPPED, reason="needs ingestd[hwp]: old")
+    found = verdict.of_document(skipped, source, rules_of(source), running=True, now=0)
+    assert 'pip install "ingestd[hwp]"' in found.next
+
+
 def test_a_retry_tells_its_time(source: Source, document: Document) -> None:
     """A failed document says when the next try is."""
     failed = replace(document, status=DocumentStatus.FAILED, retry_at=100.0, error_text="no")

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from ingestd.config import LimitSettings
+from ingestd.embed.extract import extras
 from ingestd.embed.outcome import BUSY_WAIT_S, Recorder
 from ingestd.embed.prepare import RACY_S, Outcome, Prepared
 from ingestd.embed.totals import Totals
@@ -217,6 +218,19 @@ def test_a_new_pipeline_makes_a_backfill(desk: Desk) -> None:
     )
     later.outdate()
     assert (desk.read().status, desk.read().priority) == (S.PENDING, -1)
+
+
+def test_an_extra_that_is_installed_takes_up_its_documents(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was skipped for want of it is due; while it is missing it stays as it is."""
+    desk.record(Outcome.SKIPPED, reason="needs ingestd[hwp]: a document of Hangul 5")
+    monkeypatch.setitem(extras.EXTRAS, "hwp", "no-such-package")
+    desk.recorder.unlock()
+    assert desk.read().status is S.SKIPPED
+    monkeypatch.setitem(extras.EXTRAS, "hwp", "sqlalchemy")
+    desk.recorder.unlock()
+    assert desk.read().status is S.PENDING
 
 
 @pytest.mark.parametrize(("whole", "outcome"), [(True, "done"), (False, "broken off")])

@@ -175,6 +175,18 @@ def test_a_new_pipeline_takes_up_what_the_old_one_made(database: Database, home:
     assert statuses(database) == before | taken_up
 
 
+def test_what_was_skipped_for_a_reason_is_taken_up(database: Database, home: int) -> None:
+    """Only by the beginning of the reason, letter by letter, and only what was skipped."""
+    with database.write() as connection:
+        add(connection, home, b"a", S.SKIPPED, reason="needs x_[y]: a document")
+        add(connection, home, b"b", S.SKIPPED, reason="needs xz[y]")
+        add(connection, home, b"c", S.SKIPPED, reason="binary: needs x_[y]")
+        add(connection, home, b"d", S.INDEXED, reason="needs x_[y]")
+    before = statuses(database)
+    assert bulk.mark_skipped(database, ["needs x_[y]", "never"], now=NOW) == 1
+    assert statuses(database) == before | {b"a": "pending"}
+
+
 @pytest.mark.usefixtures("sliced")
 @pytest.mark.parametrize("number", range(1, SLICES + 1))
 @pytest.mark.parametrize("then", ["new", "old"])

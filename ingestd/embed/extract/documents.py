@@ -35,12 +35,12 @@ _MODULES = {
     f"{_ODF}presentation": "odf",
     "application/epub+zip": "epub",
     "application/rtf": "rtf",
+    "application/x-hwp": "hwp",
+    "application/hwp+zip": "hwpx",
 }
 _NOT_READ = {
     "application/msword": "a document of Word 97 to 2003; save it as .docx",
     "application/vnd.ms-powerpoint": "a presentation of PowerPoint 97 to 2003; save it as .pptx",
-    "application/x-hwp": "a document of Hangul 5",
-    "application/hwp+zip": "a document of Hangul (HWPX)",
 }
 
 
@@ -123,7 +123,10 @@ def text_of(name: bytes) -> str:
     return name.decode("utf-8", "backslashreplace")
 
 
-_STARTS = (b"%PDF-", b"{\\rtf", b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"\xd0\xcf\x11\xe0")
+_STARTS = (
+    *(b"%PDF-", b"{\\rtf", b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"\xd0\xcf\x11\xe0"),
+    b"HWP Document File V",
+)
 
 
 def may_be_document(head: bytes, named: Format | None) -> bool:

@@ -22,6 +22,8 @@ _HEADER_CHARS = 300
 ROWS_HELD = 2_000
 """Rows of a table within a text that are in hand at once; then comes another table."""
 _FRAME_CHARS = 300
+_MOST_COLUMNS = 128
+"""Cells are put into their column up to here."""
 
 # What programs write by themselves, where nobody gave a title.
 _NO_TITLE = re.compile(
@@ -111,6 +113,14 @@ class Tables:
         """Begin a cell."""
         if self._open:
             self._open[-1].cells.append([])
+
+    def place(self, column: int) -> None:
+        """Put the cell that is open into its column, from 0, where others before it are covered."""
+        if self._open and self._open[-1].cells:
+            cells = self._open[-1].cells
+            cell = cells.pop()
+            cells += [[] for _ in range(len(cells), min(column, _MOST_COLUMNS))]
+            cells.append(cell)
 
     def add(self, text: str) -> None:
         """Take a paragraph of the cell that is open."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ingestd.embed.extract.skip import EncryptedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import BinaryIO
 
 MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -32,13 +33,16 @@ _KINDS = (
 )
 
 
-def kind(file: BinaryIO) -> str:
+def kind(found: Iterable[str]) -> str:
     """The suffix of the format that a compound file is of; empty when it is another one.
+
+    Args:
+        found: the names at its top.
 
     Raises:
         EncryptedError: it is a newer document that is closed by a password.
     """
-    names = {name.strip("\x00\x01\x05") for name in top(file)}
+    names = {name.strip("\x00\x01\x05") for name in found}
     if "EncryptedPackage" in names:
         raise EncryptedError("a password is needed")
     return next((suffix for name, suffix in _KINDS if name in names), "")

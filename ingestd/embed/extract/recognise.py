@@ -21,6 +21,7 @@ _PDF_SURE = re.compile(
 )
 _PDF_START = 1024
 _RTF = b"{\\rtf"
+_HWP_3 = re.compile(rb"HWP Document File V\d\.\d\d ?\x1a")
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _MOST_MIME_BYTES = 200
 _MOST_TYPES_BYTES = 1024 * 1024
@@ -45,6 +46,7 @@ _MAIN_PARTS = {
     "xl/workbook.xml": "xlsx",
     "xl/workbook.bin": "xlsb",
     "ppt/presentation.xml": "pptx",
+    "Contents/content.hpf": "hwpx",
     "META-INF/container.xml": "epub",
 }
 _SUFFIX_OF_MIMETYPE = {
@@ -73,8 +75,12 @@ def recognised(head: bytes, view: Callable[[], BinaryIO], named: Format | None) 
         return _of("pdf")
     if head.startswith(_RTF):
         return _of("rtf")
+    if _HWP_3.match(head):
+        return _of("hwp")
     if head.startswith(ole.MAGIC):
-        return _of(ole.kind(view()))
+        # Without a directory it is damaged: whoever reads what its name tells says how.
+        names = ole.top(view())
+        return _of(ole.kind(names)) if names or not is_document else named
     if head.startswith(_ZIP):
         return packed(view(), named)
     return None

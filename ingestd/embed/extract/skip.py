@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ingestd.embed.extract.extras import needs
+
 
 class SkipDocument(Exception):  # noqa: N818 - an outcome of its own, not an error
     """The file is no document for us, and stays so until it changes.
@@ -74,3 +76,20 @@ class UnsupportedError(SkipDocument):
     def __reduce__(self) -> tuple[type[UnsupportedError], tuple[str]]:
         """Rebuild from the detail alone: the exception crosses a process boundary."""
         return type(self), (self.detail,)
+
+
+class MissingExtraError(SkipDocument):
+    """What reads such files can be installed, and is not: reason ``needs ingestd[EXTRA]``.
+
+    Args:
+        extra: the extra.
+        detail: what it would read.
+    """
+
+    def __init__(self, extra: str, detail: str = "") -> None:
+        super().__init__(needs(extra), detail)
+        self.extra = extra
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        """Rebuild from its arguments: the exception crosses a process boundary."""
+        return type(self), (self.extra, self.detail)
