@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from benchmarks import machine, systems
-from benchmarks.formats import convert, corpus, debian, items, measure, report
+from benchmarks.formats import convert, corpus, debian, items, measure, report, samples
 from benchmarks.setup import interpreter
 
 if TYPE_CHECKING:
@@ -36,10 +36,15 @@ PACKAGES = {
 }
 
 
-def build(folder: Path, pages: int) -> None:
-    """Make the corpus, whose list is written last."""
+def need_programs() -> None:
+    """End where a program that makes documents is not here."""
     if gone := convert.missing():
         sys.exit(f"{', '.join(gone)}: not found; on Debian: apt-get install {convert.PACKAGES}")
+
+
+def build(folder: Path, pages: int) -> None:
+    """Make the corpus, whose list is written last."""
+    need_programs()
     folder.mkdir(parents=True, exist_ok=True)
     found = []
     for language in LANGUAGES:
@@ -51,6 +56,10 @@ def build(folder: Path, pages: int) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build what is not there, measure, print."""
     given = _parser().parse_args(arguments)
+    if given.samples:
+        need_programs()
+        samples.make(DOCS, SAMPLES)
+        return 0
     folder = SAMPLES if given.quick else given.corpus
     if given.build or not (folder / items.MANIFEST).exists():
         build(folder, given.pages)
@@ -100,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.formats", description=__doc__)
     parser.add_argument("--corpus", type=Path, default=CORPUS, help="where it is, or is made")
     parser.add_argument("--build", action="store_true", help="make it anew")
-    parser.add_argument("--pages", type=int, default=40, help="pages of each language; default: 40")
+    parser.add_argument("--pages", type=int, default=30, help="pages of each language; default: 30")
     parser.add_argument("--format", action="append", help="only these formats; repeatable")
     parser.add_argument(
         "--rivals", nargs="*", help="beside ours; default: those that are installed"
@@ -108,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=1, help="the quickest counts; default: 1")
     parser.add_argument("--limit-s", type=float, default=600, help="for one format and system")
     parser.add_argument("--quick", action="store_true", help="only tests/corpus/office")
+    parser.add_argument("--samples", action="store_true", help="make tests/corpus/office anew")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON")
     return parser
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -35,6 +36,8 @@ PANDOC = {
     "pptx": "pptx",
 }
 """What pandoc writes, by the end of the name."""
+SOURCES = frozenset({"md", "rst", "adoc", "org", "tex", "ipynb"})
+"""Read as they are written: the signs of emphasis, code and links stay, also within a word."""
 WRITER = {
     "docx": "docx:MS Word 2007 XML",
     "odt": "odt:writer8",
@@ -50,6 +53,8 @@ CSV_FILTER = "CSV:44,34,76,1"
 HEADS = ("section", "kind", "text", "words")
 LIBREOFFICE, OWN = "LibreOffice", "own"
 BOOK = "book"
+_FENCES = re.compile(r"^[ \t]*/{3,}[ \t]*", re.MULTILINE)
+"""What only MkDocs knows; AsciiDoc would take it for a comment."""
 
 
 class Maker:
@@ -64,7 +69,7 @@ class Maker:
         self._corpus = corpus
         self._language = language
         self._folder = corpus / language
-        self._trees: dict[str, Path] = {}
+        self._names: list[str] = []
 
     def make(self, pages: Mapping[str, str], *, book: bool) -> Iterator[Item]:
         """Make everything of some Markdown pages, by name; ``book``: also of all in one."""
@@ -81,25 +86,31 @@ class Maker:
         yield from self._sheets(documents)
 
     def _parsed(self, markdown: str) -> tree.Node:
-        found = convert.parsed(markdown)
+        found = convert.parsed(_FENCES.sub("", markdown))
         return {**found, "meta": {}, "blocks": tree.without_pictures(found["blocks"])}
 
     def _keep(self, name: str, document: tree.Node) -> None:
         file = self._folder / "trees" / f"{name}.json"
         file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps(document), encoding="utf-8")
-        self._trees[name] = file
-        truth = tree.text(document["blocks"])
-        (self._folder / "truth" / f"{name}.txt").write_text(truth, encoding="utf-8")
+        self._names.append(name)
+        for suffix, mark in (("", ""), ("-marked", " ")):
+            truth = tree.text(document["blocks"], mark)
+            (self._folder / "truth" / f"{name}{suffix}.txt").write_text(truth, encoding="utf-8")
+        slides = self._folder / "slides" / f"{name}.json"
+        slides.parent.mkdir(exist_ok=True)
+        slides.write_text(json.dumps(tree.slides(document)), encoding="utf-8")
 
     def _by_pandoc(self) -> Iterator[Item]:
         for suffix, kind in PANDOC.items():
             self._tell(f"{suffix} by pandoc")
             folder = self._folder / "pandoc" / suffix
             folder.mkdir(parents=True)
-            for name, file in self._trees.items():
-                convert.written(file, folder / f"{name}.{suffix}", kind)
-            yield from self._items(suffix, "pandoc", sorted(folder.iterdir()))
+            for name in self._names:
+                source = self._folder / ("slides" if suffix == "pptx" else "trees") / f"{name}.json"
+                convert.written(source, folder / f"{name}.{suffix}", kind)
+            truth = "-marked" if suffix in SOURCES else ""
+            yield from self._items(suffix, "pandoc", sorted(folder.iterdir()), truth)
 
     def _by_writer(self) -> Iterator[Item]:
         opened = sorted((self._folder / "pandoc" / "docx").iterdir())

@@ -1,7 +1,8 @@
 """Real documents out of Debian's packages, with a text of the same document as the truth.
 
 The truth is the text that the package itself holds of the document, made from the same source by
-other programs; of a PDF that has none, it is what poppler's ``pdftotext`` reads.
+other programs. Where there is none, it is what others read of the same file: ``pdftotext`` of a
+PDF, pandoc of a page. So it is in Korean, whose texts in the package are broken within words.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Known:
         format: the end of the names of its files here.
         language: of its text.
         files: where it is, as a pattern.
-        truth: where its text is; empty: what pdftotext reads.
+        truth: where its text is; empty: what others read of each file.
     """
 
     package: str
@@ -52,7 +53,7 @@ KNOWN = (
             kind,
             language,
             f"{_GUIDE}/{language}/{files.format(language)}",
-            f"{_GUIDE}/{language}/install.{language}.txt.gz",
+            "" if language == "ko" else f"{_GUIDE}/{language}/install.{language}.txt.gz",
         )
         for language in ("en", "ko")
         for kind, files in (("pdf", "install.{}.pdf.gz"), ("html", "*.html"))
@@ -146,7 +147,7 @@ def _items(known: Known, folder: Path, corpus: Path, number: int) -> Iterator[It
         if known.truth:
             truth.write_bytes(_content(next(folder.glob(known.truth))))
         else:
-            _run(["pdftotext", str(group[0]), str(truth)], target)
+            _run(_reading(group[0], truth), target)
         yield Item(
             known.format,
             "Debian",
@@ -155,6 +156,13 @@ def _items(known: Known, folder: Path, corpus: Path, number: int) -> Iterator[It
             str(truth.relative_to(corpus)),
             sum(map(pages_of, group)),
         )
+
+
+def _reading(file: Path, truth: Path) -> list[str]:
+    """The command that reads the text of a file."""
+    if file.suffix == ".pdf":
+        return ["pdftotext", str(file), str(truth)]
+    return ["pandoc", "-f", "html", "-t", "plain", "--wrap=none", str(file), "-o", str(truth)]
 
 
 def _plain(file: Path, target: Path, suffix: str) -> Path:

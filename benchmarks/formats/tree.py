@@ -15,7 +15,11 @@ _INLINE = frozenset(
     {"Str", "Emph", "Underline", "Strong", "Strikeout", "Superscript", "Subscript", "SmallCaps"}
     | {"Quoted", "Cite", "Code", "Space", "SoftBreak", "LineBreak", "Math", "Link", "Note", "Span"}
 )
+_VERBATIM = frozenset({"Code", "CodeBlock", "Math"})
 _BREAKS = {"Space": " ", "SoftBreak": "\n", "LineBreak": "\n"}
+_SIGNS = {"Quoted": '"', "Note": " "}
+_SLIDE_CHARS = 400
+_RULE = {"t": "HorizontalRule"}
 
 
 def without_pictures(value: Any) -> Any:
@@ -31,38 +35,53 @@ def without_pictures(value: Any) -> Any:
     return value
 
 
-def text(blocks: Any) -> str:
-    """All that a reader of these blocks sees."""
-    return "".join(_pieces(blocks))
+def text(blocks: Any, mark: str = "") -> str:
+    """All that a reader of these blocks sees.
+
+    Args:
+        blocks: a node or a list of them.
+        mark: what stands where emphasis, code or a link begins or ends, perhaps within a word.
+    """
+    return "".join(_pieces(blocks, mark))
 
 
-def _pieces(value: Any) -> Iterator[str]:
+def _pieces(value: Any, mark: str) -> Iterator[str]:
     if isinstance(value, list):
         for each in value:
-            yield from _pieces(each)
+            yield from _pieces(each, mark)
     elif isinstance(value, dict) and "t" in value:
-        yield from _node(value["t"], value.get("c"))
+        yield from _node(value["t"], value.get("c"), mark)
 
 
-def _node(kind: str, content: Any) -> Iterator[str]:
+def _node(kind: str, content: Any, mark: str) -> Iterator[str]:
     if kind == "Str":
         yield content
-    elif kind in _BREAKS:
+        return
+    if kind in _BREAKS:
         yield _BREAKS[kind]
-    elif kind in {"Code", "CodeBlock", "Math"}:
-        yield content[1]
-    elif kind == "Note":  # its paragraph goes on behind it
-        yield " "
-        yield from _pieces(content)
-    else:
-        yield from _pieces(content)
-    if kind not in _INLINE:
-        yield "\n"
+        return
+    around = "\n" if kind not in _INLINE else _SIGNS.get(kind, mark)
+    yield around
+    yield from [content[1]] if kind in _VERBATIM else _pieces(content, mark)
+    yield around
 
 
 def whole(documents: list[Node]) -> Node:
     """Documents one after the other, as one."""
     return {**documents[0], "blocks": [block for each in documents for block in each["blocks"]]}
+
+
+def slides(document: Node) -> Node:
+    """A document with a new slide wherever one would be too full to be seen."""
+    blocks, chars = [], 0
+    for block in document["blocks"]:
+        length = len(text(block))
+        if block["t"] != "Header" and chars and chars + length > _SLIDE_CHARS:
+            blocks.append(_RULE)
+            chars = 0
+        chars = 0 if block["t"] == "Header" else chars + length
+        blocks.append(block)
+    return {**document, "blocks": blocks}
 
 
 def rows(document: Node) -> Iterator[tuple[str, str, str]]:

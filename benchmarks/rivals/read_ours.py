@@ -6,6 +6,7 @@ The time is that of reading and of cutting into chunks by the tokens of the defa
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,9 +30,6 @@ class Reader:
         settings = Settings()
         spec = configured(settings.model)
         self.pool = Pool(spec, Cutting(spec.max_tokens), settings.extract)
-        self._before_s = 0.0
-        self._pid: int | None = None
-        self._last_s = 0.0
 
     def read(self, file: Path) -> str:
         """The text of the chunks of a file."""
@@ -47,13 +45,10 @@ class Reader:
                 yield from (chunk.text for chunk in part.chunks)
 
     def cpu_s(self) -> float:
-        """Processor time of the children up to now, as far as they were asked."""
+        """Processor time of all children up to now: those that were replaced, and the one there."""
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
         pid = self.pool.pid
-        if pid != self._pid:
-            self._before_s, self._pid, self._last_s = self._before_s + self._last_s, pid, 0.0
-        if pid is not None:
-            self._last_s = _cpu_s(pid)
-        return self._before_s + self._last_s
+        return ended.ru_utime + ended.ru_stime + (_cpu_s(pid) if pid is not None else 0.0)
 
 
 def _cpu_s(pid: int) -> float:
