@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import comparison, machine, scale_report, start
 from benchmarks.comparison import SECONDS
+from benchmarks.formats import report as formats_report
 from benchmarks.promises import PROMISING
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 BENCH, SCALE, GENERATE, START = "bench", "scale", "generate", "start"
 NO_CHANGE, OVERTAKING = "no-change", "overtaking"
 """Parts of the comparison that can be run again by themselves."""
+FORMATS, EDITS_AS = "formats", "edits_as"
 TIMES = {"wall_s": "wall, s", "cpu_s": "CPU, s", "peak_mib": "MiB"}
 WAITS = {"median_s": "median, s", "p95_s": "95 %, s", "p99_s": "99 %, s", "most_s": "longest, s"}
 MORE = {
@@ -149,6 +151,24 @@ def starts(values: Mapping[str, Any]) -> str:
     return markdown(start.HEADS, lines)
 
 
+def formats(values: Mapping[str, Any]) -> str:
+    """What ``benchmarks.formats`` measured."""
+    return markdown(formats_report.HEADS, formats_report.lines(values["formats"]))
+
+
+def edits_as(values: Mapping[str, Any]) -> str:
+    """The shares of ``benchmarks.edits_as``."""
+    shown = ("all", "ordinary")
+    lines = [
+        [
+            name,
+            *("{percent:.1f} % ({new:,} of {total:,})".format(**groups[group]) for group in shown),
+        ]
+        for name, groups in values["shares"].items()
+    ]
+    return markdown(["new chunks of edited files", *(f"{group} edits" for group in shown)], lines)
+
+
 BLOCKS: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "cold": (BENCH, _series("cold ingest")),
     "no-change": (NO_CHANGE, _series("no change")),
@@ -164,5 +184,7 @@ BLOCKS: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "scale": (SCALE, scale),
     "generate": (GENERATE, lambda values: f"{values['told']}."),
     "start": (START, starts),
+    "formats": (FORMATS, formats),
+    "edits-as": (EDITS_AS, edits_as),
 }
 """By name of the block: the result that it is made of, and how."""

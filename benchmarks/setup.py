@@ -29,6 +29,12 @@ PACKAGES = {
     ),
     "cocoindex": ("cocoindex", "lancedb", "numpy"),
     "openvino": ("openvino",),
+    "markitdown": ("markitdown[docx,pdf,pptx,xlsx,xls]",),
+    # Without its models, which come from a hub: what it reads without them is compared.
+    "docling": (
+        "docling-slim[convert-core,format-office,format-opendocument]",
+        "docling-slim[format-html,format-markdown,format-latex]",
+    ),
 }
 TOOLS = {"faker": ("faker",)}
 """What only `benchmarks.compile_parts` needs."""

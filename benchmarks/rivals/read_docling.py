@@ -1,0 +1,29 @@
+"""docling without its models, as its documentation shows; runs in an environment of its own."""
+
+# Checked where docling is not installed, hence without its types.
+# mypy: disable-error-code="import-not-found"
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from docling.document_converter import DocumentConverter
+
+from benchmarks.rivals.reading import act
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def main() -> None:
+    """Answer standard input."""
+    converter = DocumentConverter()
+
+    def read(file: Path) -> str:
+        text: str = converter.convert(str(file)).document.export_to_markdown()
+        return text
+
+    act(read)
+
+
+if __name__ == "__main__":
+    main()
