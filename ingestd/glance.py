@@ -99,7 +99,7 @@ class _Look:
     def look(self) -> Glance:
         """Look, and report where nothing is left to do."""
         started = time.monotonic()
-        if not ended.matches(self._location.chroma_dir):
+        if not ended.unwritten(self._location.chroma_dir):
             return Glance()
         with ExitStack() as stack:
             held = take_lock(self._location, owner(self._settings, self._verb))

@@ -86,6 +86,25 @@ def test_a_pass_without_a_change_opens_nothing(home: Home) -> None:
     assert ended.matches(home.state / "chroma")
 
 
+def test_who_only_read_is_no_reason_to_open_it(home: Home) -> None:
+    """An application's client leaves its mark in the files; a writer's is another one."""
+    script = (
+        "import sys, chromadb\n"
+        "found = chromadb.PersistentClient(sys.argv[1]).get_collection('ingestd')\n"
+        "print(len(found.get(limit=1)['ids']))\n"
+        "if len(sys.argv) > 2: found.delete(found.get(limit=1)['ids'])\n"
+    )
+    chroma = home.state / "chroma"
+    command = [sys.executable, "-c", script, str(chroma)]
+    subprocess.run(command, check=True, capture_output=True)
+    assert not ended.matches(chroma)
+    assert ended.unwritten(chroma)
+    assert home.glance().report is not None
+    subprocess.run([*command, "delete"], check=True, capture_output=True)
+    assert not ended.unwritten(chroma)
+    assert home.glance() == Glance()
+
+
 def test_what_changed_is_told_and_done(home: Home) -> None:
     """An edit, a move, a deletion and a new file: the report is that of one pass."""
     (home.docs / "0.md").write_text("# Page 0\n\nAnother text.\n")
@@ -111,7 +130,7 @@ def test_a_change_is_reported_once(home: Home) -> None:
 
 def test_files_of_chroma_that_changed_are_not_trusted(home: Home) -> None:
     """Who opened them may have emptied them."""
-    os.utime(home.state / "chroma" / "chroma.sqlite3")
+    (home.state / "chroma" / "another").write_bytes(b"")
     assert home.glance() == Glance()
     assert home.once()["documents"]["unchanged"] == FILES
     assert home.glance().report is not None

@@ -415,3 +415,4 @@ def test_a_damaged_note_is_none(chroma: Path) -> None:
     for text in ("", "{", "[]", '{"a": 1}'):
         (chroma / ended.NAME).write_text(text, "ascii")
         assert not ended.matches(chroma)
+        assert not ended.unwritten(chroma)
