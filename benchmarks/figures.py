@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 BENCH, SCALE, GENERATE, START = "bench", "scale", "generate", "start"
 NO_CHANGE, OVERTAKING = "no-change", "overtaking"
 """Parts of the comparison that can be run again by themselves."""
+ENGINES = "engines"
 FORMATS, EDITS_AS = "formats", "edits_as"
 TIMES = {"wall_s": "wall, s", "cpu_s": "CPU, s", "peak_mib": "MiB"}
 WAITS = {"median_s": "median, s", "p95_s": "95 %, s", "p99_s": "99 %, s", "most_s": "longest, s"}
@@ -151,6 +152,35 @@ def starts(values: Mapping[str, Any]) -> str:
     return markdown(start.HEADS, lines)
 
 
+def engines(values: Mapping[str, Any]) -> str:
+    """What ``benchmarks.engines`` measured."""
+    heads = [
+        "way",
+        "chunks/CPU s",
+        "times",
+        "% of the fp32 peak",
+        "chunks/s",
+        "least cosine",
+        "MiB",
+    ]
+    ways = values["ways"]
+    first = next(iter(ways.values()))["chunks_per_cpu_s"]
+    share = 100 * values["operations"] / values["peak_flops"]["fp32"]
+    lines = [
+        [
+            name,
+            f"{way['chunks_per_cpu_s']:.1f}",
+            f"{way['chunks_per_cpu_s'] / first:.2f}",
+            f"{share / way['cpu_s']:.0f}",
+            f"{way['chunks_per_s']:.1f}",
+            f"{way['least_cosine']:.5f}",
+            f"{way['rss_mib']:.0f}",
+        ]
+        for name, way in ways.items()
+    ]
+    return markdown(heads, lines)
+
+
 def formats(values: Mapping[str, Any]) -> str:
     """What ``benchmarks.formats`` measured."""
     return markdown(formats_report.HEADS, formats_report.lines(values["formats"]))
@@ -184,6 +214,7 @@ BLOCKS: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "scale": (SCALE, scale),
     "generate": (GENERATE, lambda values: f"{values['told']}."),
     "start": (START, starts),
+    "engines": (ENGINES, engines),
     "formats": (FORMATS, formats),
     "edits-as": (EDITS_AS, edits_as),
 }
