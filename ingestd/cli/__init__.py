@@ -1,50 +1,83 @@
 """The command line: one module a verb, no logic; errors become exit codes here.
 
-Start-up counts: a verb imports what it needs when it runs.
+Start-up counts: of the verbs only the one that is asked for is loaded, and a verb imports what it
+needs when it runs.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from ingestd.errors import IngestdError
 
-from . import check as check_verb
-from . import compact as compact_verb
-from . import config as config_verb
-from . import doctor as doctor_verb
-from . import ls as ls_verb
-from . import model as model_verb
-from . import profile as profile_verb
-from . import query as query_verb
-from . import rebuild as rebuild_verb
-from . import reconcile as reconcile_verb
-from . import reindex as reindex_verb
-from . import repair as repair_verb
-from . import retry as retry_verb
-from . import run as run_verb
-from . import status as status_verb
 from . import version as version_verb
-from . import why as why_verb
 
-app = typer.Typer(
-    name="ingestd",
-    help="Keeps a Chroma collection of the text in your folders up to date, for RAG.",
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 unexpected, 2 usage, 3 some documents failed, 4 configuration, "
+VERBS = (
+    "run",
+    "status",
+    "ls",
+    "why",
+    "query",
+    "reindex",
+    "reconcile",
+    "retry",
+    "check",
+    "repair",
+    "rebuild",
+    "compact",
+    "config",
+    "model",
+    "profile",
+    "doctor",
+    "version",
+)
+"""In the order of the help; each is a module with a function of its name, or an ``app``."""
+
+_EPILOG = (
+    "Exit codes: 0 done, 1 unexpected, 2 usage, 3 some documents failed, 4 configuration, "
     "5 folder missing, 6 already running, 7 port busy, 8 model missing, 9 model mismatch, "
     "10 Chroma, 11 state table, 12 not found, 13 foreign collection, 14 not running, 15 timeout, "
-    "16 watch limit, 17 disk full, 18 check found differences, 19 busy, 20 unavailable.",
+    "16 watch limit, 17 disk full, 18 check found differences, 19 busy, 20 unavailable."
 )
 
 
-@app.callback(invoke_without_command=True)
-def ingestd(
+def application(verb: str = "") -> typer.Typer:
+    """The command line.
+
+    Args:
+        verb: the only one that is loaded; empty for all of them.
+    """
+    app = typer.Typer(
+        name="ingestd",
+        help="Keeps a Chroma collection of the text in your folders up to date, for RAG.",
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog=_EPILOG,
+    )
+    app.callback(invoke_without_command=True)(_ingestd)
+    for name in [verb] if verb else VERBS:
+        module = import_module(f"ingestd.cli.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(getattr(module, name))
+    return app
+
+
+def _asked_for(words: list[str]) -> str:
+    """The verb that a command line begins with; empty where it does not, or is to be completed."""
+    if "_INGESTD_COMPLETE" in os.environ or not words or words[0] not in VERBS:
+        return ""
+    return words[0]
+
+
+def _ingestd(
     context: typer.Context,
     _version: Annotated[
         bool,
@@ -61,29 +94,10 @@ def ingestd(
         typer.echo(context.get_help())
 
 
-app.command("run")(run_verb.run)
-app.command("status")(status_verb.status)
-app.command("ls")(ls_verb.ls)
-app.command("why")(why_verb.why)
-app.command("query")(query_verb.query)
-app.command("reindex")(reindex_verb.reindex)
-app.command("reconcile")(reconcile_verb.reconcile)
-app.command("retry")(retry_verb.retry)
-app.command("check")(check_verb.check)
-app.command("repair")(repair_verb.repair)
-app.command("rebuild")(rebuild_verb.rebuild)
-app.command("compact")(compact_verb.compact)
-app.add_typer(config_verb.app, name="config")
-app.add_typer(model_verb.app, name="model")
-app.command("profile")(profile_verb.profile)
-app.command("doctor")(doctor_verb.doctor)
-app.command("version")(version_verb.version)
-
-
 def main() -> None:
     """Run the command line; every error of ours ends in its exit code and a hint."""
     try:
-        app(prog_name="ingestd")
+        application(_asked_for(sys.argv[1:]))(prog_name="ingestd")
     except IngestdError as error:
         fail(error.message, error.hint, error.exit_code)
     except BrokenPipeError:

@@ -20,7 +20,7 @@ import pytest
 import structlog
 from daemon import Daemon, eventually, ingestd
 
-from ingestd.cli import app
+from ingestd.cli import application
 from ingestd.embed.chroma.client import QuietSettings
 from ingestd.errors import IngestdError
 
@@ -123,7 +123,7 @@ def verb(capfd: pytest.CaptureFixture[str]) -> Verb:
         capfd.readouterr()
         code, more = 0, ""
         try:
-            app([str(argument) for argument in arguments], standalone_mode=False)
+            application()([str(argument) for argument in arguments], standalone_mode=False)
         except IngestdError as error:
             code, more = error.exit_code, f"{error.message}\n{error.hint}"
         said = capfd.readouterr()

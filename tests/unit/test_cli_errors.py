@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import ingestd
-from ingestd.cli import app
+from ingestd.cli import application
 from ingestd.errors import DocumentError, IngestdError
 
 for found in pkgutil.walk_packages(ingestd.__path__, "ingestd."):
@@ -59,5 +59,5 @@ def test_every_error_has_a_hint(error: type[IngestdError]) -> None:
 
 def test_the_help_names_every_exit_code() -> None:
     """The help of the program lists each code."""
-    text = str(app.info.epilog)
+    text = str(application().info.epilog)
     assert {error.exit_code for error in ERRORS} <= {int(code) for code in re.findall(r"\d+", text)}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from ingestd.cli import app
+from ingestd.cli import application
 from ingestd.config import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,7 +90,7 @@ def test_readme_lists_every_verb() -> None:
     """The table of commands and the command line have the same verbs."""
     table = (ROOT / "README.md").read_text("utf-8").split("## Commands", 1)[1].split("\n## ", 1)[0]
     listed = {row.split()[0] for row in re.findall(r"^\| `ingestd ([^`]+)`", table, re.MULTILINE)}
-    assert listed == set(getattr(get_command(app), "commands", {}))
+    assert listed == set(getattr(get_command(application()), "commands", {}))
 
 
 def test_every_decision_is_listed() -> None:
