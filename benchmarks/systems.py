@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import metered
 from benchmarks.compared import Row
+from benchmarks.rivals.arguments import own_words
 from benchmarks.rivals.model import MODEL
 from benchmarks.rivals.stub import COUNTER, KILL_AFTER
 from benchmarks.setup import installed, interpreter
@@ -139,7 +140,14 @@ def index(
         counter = Path(place) / "embedded"
         counter.touch()
         extra = {COUNTER: str(counter), KILL_AFTER: str(kill_after)}
-        usage = _adapter(system, "index", docs, state, extra, model=model, limit_s=limit_s)
+        usage = metered.run(
+            _own_command(system, docs, state)
+            if system.is_ours and model
+            else command(system, "index", docs, state),
+            env={**with_model(system, model), **extra},
+            cwd=ROOT,
+            limit_s=limit_s,
+        )
         embedded = sum(int(line) for line in counter.read_text(encoding="ascii").splitlines())
     return Run(embedded, usage)
 
@@ -194,6 +202,11 @@ def command(system: System, action: str, docs: Path, state: Path, variant: str =
     found = [str(interpreter(system.rival)), "-m", system.module, action, str(docs), str(state)]
     variant = variant or system.variant
     return [*found, "--variant", variant] if variant else found
+
+
+def _own_command(system: System, docs: Path, state: Path) -> list[str]:
+    """Ours as everybody runs it."""
+    return [str(interpreter(system.rival)), "-m", "ingestd", *own_words(docs, state)]
 
 
 def environment() -> dict[str, str]:

@@ -26,6 +26,8 @@ from benchmarks.setup import interpreter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from benchmarks.formats.items import Item
+
 DOCS = systems.ROOT / "tests" / "corpus" / "fastapi-docs"
 SAMPLES = systems.ROOT / "tests" / "corpus" / "office"
 CORPUS = systems.ROOT / "benchmarks" / "results" / "formats-corpus"
@@ -46,7 +48,7 @@ def build(folder: Path, pages: int) -> None:
     """Make the corpus, whose list is written last."""
     need_programs()
     folder.mkdir(parents=True, exist_ok=True)
-    found = []
+    found: list[Item] = []
     for language in LANGUAGES:
         texts = corpus.chosen(DOCS / language, pages)
         found += corpus.Maker(folder, language).make(texts, book=True)

@@ -26,6 +26,11 @@ class Arguments:
     variant: str
 
 
+def own_words(docs: Path, state: Path) -> list[str]:
+    """What makes ``ingestd`` bring its store in line with a folder, once."""
+    return ["run", str(docs), "--once", "--json", "--state-dir", str(state)]
+
+
 def act(actions: Mapping[str, Callable[[Arguments], None]]) -> None:
     """Read the command line, and do what it asks for.
 

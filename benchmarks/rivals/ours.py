@@ -1,17 +1,14 @@
-"""ingestd itself, through its command line: ``run --once --json``; the hash model is counted.
+"""ingestd itself, through its command line, with the hash model, which is counted.
 
-What only looks into its store is in another module: what that loads is no part of what a run costs.
+With a real model there is nothing to count, and its command is run as it is: see `systems.index`.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from benchmarks.rivals import model
-from benchmarks.rivals.arguments import Arguments, act
+from benchmarks.rivals.arguments import Arguments, act, own_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,12 +17,8 @@ STORE = "benchmarks.rivals.own_store"
 
 
 def index(arguments: Arguments) -> None:
-    """Run once; ends the process with the exit code of the command."""
-    words = ["run", str(arguments.docs), "--once", "--json", "--state-dir", str(arguments.state)]
-    if model.folder():
-        command = [sys.executable, "-m", "ingestd", *words]
-        os.execv(sys.executable, command)  # noqa: S606 - our own, and no shell is wanted
-    import_module(STORE).index_counted(words)
+    """Run once, with the counted model; ends the process with the exit code of the command."""
+    import_module(STORE).index_counted(own_words(arguments.docs, arguments.state))
 
 
 def _of_store(name: str) -> Callable[[Arguments], None]:
