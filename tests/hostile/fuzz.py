@@ -1,17 +1,19 @@
 """Has the extraction child read mutations of good files, and tells what it made of them.
 
-    python tests/hostile/fuzz.py [--number 10000] [--seed 1] [--log FILE] [--keep DIR]
+    python tests/hostile/fuzz.py [--number 10000] [--seed 1] [--log FILE] [--keep DIR] [--daemon]
 
 Each mutation is decided by the seed and its number. With a log, a run that was broken off goes on
 where it ended; ``--first N --number 1 --keep DIR`` makes one again. Ends with 1 when a mutation
-hung, or when this process, which stands for the daemon, was harmed.
+hung, or when this process, which stands for the daemon, was harmed. One whose time the kernel ended
+has not hung. With ``--daemon`` the real one
+gets them, all at once as files of a folder.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
+import re
 import resource
 import sys
 import tempfile
@@ -23,15 +25,17 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from containers import _PAGE, _SMALL_DOCX, Again, package, xlsx
+
+import ending
+import good
+import kinds as hostile
+import run
 from mutate import mutated
 
 from ingestd.config import ExtractSettings
 from ingestd.embed import model
 from ingestd.embed.cutting import Cutting
-from ingestd.embed.extract.skip import SkipDocument
 from ingestd.embed.reading.pool import Pool
-from ingestd.errors import DocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +46,7 @@ SLOW_S = 2.0
 LARGEST = 200_000
 CORPUS = Path(__file__).resolve().parents[1] / "corpus"
 GROWTH_BYTES = 64 * MIB
+_PART = re.compile(r"[^:]*\.(?:xml|rels|opf|xhtml|bin): |[('\d].*")
 SETTINGS = ExtractSettings(memory_bytes=512 * MIB, timeout_s=TIMEOUT_S, recycle_documents=500)
 
 
@@ -76,9 +81,9 @@ class Score:
 
 
 def good_files(folder: Path | None) -> list[tuple[str, bytes]]:
-    """The files to mutate: of a folder, or ours, and small ones of each format."""
+    """The files to mutate: of a folder, or some of ours, and small ones of each format."""
     found = [] if folder else list(_made())
-    for path in sorted((folder or CORPUS).rglob("*")):
+    for path in sorted((folder or CORPUS).rglob("*"))[:: 1 if folder else 4]:
         if path.is_file() and path.stat().st_size <= LARGEST:
             found.append((path.name, path.read_bytes()))
     return found
@@ -86,73 +91,24 @@ def good_files(folder: Path | None) -> list[tuple[str, bytes]]:
 
 def _made() -> Iterator[tuple[str, bytes]]:
     """Small files that are right, often enough that each is chosen now and then."""
-    cell = (
-        b'<row r="1"><c r="A1"><v>1</v></c><c r="B1" t="inlineStr"><is><t>words</t></is></c></row>'
-    )
-    packed = {
-        "a.docx": _SMALL_DOCX,
-        "a.xlsx": xlsx(cell),
-        "a.odt": package(
-            {
-                "mimetype": b"application/vnd.oasis.opendocument.text",
-                "content.xml": b"<office:text><text:p>words</text:p></office:text>",
-            }
-        ),
-        "a.zip": package({"a.md": b"# Words\n\nand words\n", "b/c.txt": Again(b"words\n", 9)}),
-    }
-    texts = {
-        "a.pdf": _PAGE,
-        "a.html": b"<!doctype html><html><head><title>T</title><meta charset=utf-8></head><body>"
-        b"<h1>One</h1><p>words <b>and</b> words<table><tr><td>1<td>2</table><pre>x\ny</pre></body>",
-        "a.json": b'{"a": [1, 2.5, "words", null, {"b": "\\u00e9"}], "c": true}\n',
-        "a.jsonl": b'{"a": 1}\n{"a": "words"}\n[]\n',
-        "a.yaml": b"a: &x [1, two]\nb: *x\nc: |\n  words\n  words\n",
-        "a.toml": b'a = 1\n[b]\nc = "words"\nd = [1979-05-27, {e = 1}]\n',
-        "a.csv": b'name,number\n"a, b",1\nc,2\n' * 20,
-        "a.xml": b'<?xml version="1.0"?><a b="c"><d>words</d><!-- e --><![CDATA[f]]></a>',
-        "a.rst": b"Title\n=====\n\nwords\n\n* one\n* two\n\n.. code:: python\n\n   x = 1\n",
-        "a.tex": b"\\documentclass{article}\\begin{document}\\section{One}words $x$\\end{document}",
-        "a.py": b"def f(x):\n    '''words'''\n    return x\n\n\nclass A:\n    pass\n" * 5,
-        "a.ipynb": b'{"cells": [{"cell_type": "markdown", "source": ["# One\\n", "words"]},'
-        b'{"cell_type": "code", "source": "x = 1", "outputs": []}], "nbformat": 4}',
-        "a.eml": b"From: a@b\nSubject: words\nContent-Type: multipart/mixed; boundary=x\n\n--x\n"
-        b"Content-Type: text/html\n\n<p>words\n--x\nContent-Type: application/pdf\n"
-        b"Content-Transfer-Encoding: base64\n\nJVBERi0=\n--x--\n",
-        "a.rtf": b"{\\rtf1\\ansi{\\fonttbl\\f0 A;}\\f0\\pard words {\\b and} \\u54620? words}",
-        "a.org": b"* One\n** Two\nwords\n#+BEGIN_SRC\nx\n#+END_SRC\n| a | b |\n",
-        "a.adoc": b"= One\n\n== Two\n\nwords\n\n----\nx\n----\n",
-        "utf16.txt": "words 한글\n".encode("utf-16") * 20,
-        "cp949.txt": "한글 문서입니다. words\n".encode("cp949") * 20,
-    }
-    with tempfile.TemporaryDirectory() as place:
-        for name, make in packed.items():
-            make(Path(place) / name)
-            texts[name] = (Path(place) / name).read_bytes()
+    for _ in range(24):
+        yield from good.documents().items()
     for _ in range(8):
-        yield from texts.items()
+        yield from good.texts().items()
 
 
 def read(pool: Pool, name: str, content: bytes) -> str:
-    """Have the child read it; what came of it."""
-    fd = os.memfd_create("mutation", os.MFD_CLOEXEC)
-    try:
-        with os.fdopen(os.dup(fd), "wb") as file:
-            file.write(content)
-        for _ in pool.cut(fd, name.encode(), len(content)):
-            pass
-    except SkipDocument as skip:
-        return f"skipped: {skip.reason}"
-    except DocumentError as error:
-        if "no sign of life" in error.message:
-            return "hung"
-        if "too much time" in error.message:
-            return "hung"
-        if error.message.startswith("the extraction child"):
-            return f"died: {error.message}"
-        return f"failed: {error.message.split(':')[0][:40]}"
-    finally:
-        os.close(fd)
-    return "indexed"
+    """Have the child read it; what came of it, in few words."""
+    state, reason = ending.of_content(pool, name, content)
+    if state != hostile.DEAD:
+        return f"{state}: {reason.split(':')[0]}" if reason else state
+    if "no sign of life" in reason:
+        return "hung"
+    if "too much time" in reason:
+        return "died: out of time"
+    if reason.startswith("the extraction child"):
+        return f"died: {reason}"
+    return f"failed: {_PART.sub('', reason)[:60]}"
 
 
 def fuzz(
@@ -218,6 +174,22 @@ def _resident() -> int:
     return pages * resource.getpagesize()
 
 
+def entries(files: list[tuple[str, bytes]], seed: int, numbers: range) -> Iterator[hostile.Hostile]:
+    """Yield mutations as entries of a corpus that may come to any end."""
+    for number in numbers:
+        name, content = mutated(files, seed, number)
+        make = hostile.data(content)
+        yield hostile.Hostile(f"{number}-{name}".encode(), make, hostile.ANY, "a mutation")
+
+
+def through_daemon(files: list[tuple[str, bytes]], seed: int, numbers: range) -> int:
+    """Have the real daemon index them; 1 when it took harm, or one of them had no end."""
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as place:
+        report = run.run(Path(place), list(entries(files, seed, numbers)), short=False)
+    print(json.dumps({"seed": seed, **run.summary(report)}, indent=2))  # noqa: T201 - its output
+    return 1 if report.wrong or report.rss_after - report.rss_before > run.GROWTH_BYTES else 0
+
+
 def main() -> int:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -227,9 +199,12 @@ def main() -> int:
     parser.add_argument("--corpus", type=Path, help="a folder of good files; default: our own")
     parser.add_argument("--log", type=Path, help="a line for each mutation; a run goes on from it")
     parser.add_argument("--keep", type=Path, help="where mutations are kept that end a child")
+    parser.add_argument("--daemon", action="store_true", help="have the daemon read them")
     options = parser.parse_args()
     files = good_files(options.corpus)
     numbers = range(options.first, options.first + options.number)
+    if options.daemon:
+        return through_daemon(files, options.seed, numbers)
     score = fuzz(files, seed=options.seed, numbers=numbers, log=options.log, keep=options.keep)
     shown = {**asdict(score), "outcomes": dict(score.outcomes.most_common())}
     print(json.dumps({"files": len(files), "seed": options.seed, **shown}, indent=2))  # noqa: T201

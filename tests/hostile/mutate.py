@@ -30,6 +30,16 @@ _TOKENS = (
         b"(" * 64,
     ),
     *(b"1e999", b"-1", b"999999999999999999999", b'"', b"'", b"%n%n", b"\t" * 64),
+    *(
+        b"\\bin999999999 ",
+        b"\\u-1",
+        b"{\\*\\",
+        b"{\\pict",
+        b"\\row",
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+    ),
+    *(b"<w:p>", b"</w:p>", b"<w:tbl>", b"<v>", b't="s"', b'r="XFD1048576"', b"<!ENTITY a 'b'>"),
+    *(b"/Next 6 0 R", b"/Filter/FlateDecode", b"/Parent 2 0 R", b"/Count 99999", b"BT ", b"Do\n"),
     *(b"/Length 999999999", b"endobj", b"/Kids[1 0 R]", b"stream\n", b"PK\x03\x04", b"xref\n"),
 )
 

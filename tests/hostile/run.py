@@ -24,8 +24,14 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "profiling"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import books
 import containers
+import lies
+import notes
+import office
+import pdfs
 import places
+import sheets
 import texts
 from _daemon import Content, Daemon, verb
 from kinds import ABSENT, Hostile
@@ -35,7 +41,11 @@ from ingestd.memory import processes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CORPUS = (*texts.ENTRIES, *containers.ENTRIES, *places.ENTRIES)
+CORPUS = tuple(
+    entry
+    for module in (texts, notes, containers, office, sheets, books, pdfs, lies, places)
+    for entry in module.ENTRIES
+)
 MIB = 1 << 20
 GOOD = 20
 FOLDER = b"hostile"
@@ -53,6 +63,8 @@ SETTINGS = {
 LIMIT_S = {True: 240.0, False: 1_800.0}
 LIVELY_S = {True: 3.0, False: 20.0}
 SAVE_S = 60.0
+GROWTH_BYTES = 120 * MIB
+"""More than the first large batches take, whatever is in them."""
 TRACES = (Path("/tmp/pwned"),)
 
 
@@ -78,7 +90,7 @@ class Report:
     rss_after: int = 0
     processes_before: int = 0
     processes_after: int = 0
-    children_replaced: int = 0
+    children_ended: int = 0
     complaints: dict[str, int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
@@ -119,6 +131,10 @@ def run(
         report.outcomes = _outcomes(state, entries, daemon)
         report.rss_after, report.processes_after = _taken(pid)
         _check_alive(daemon, docs, pid, report)
+        report.children_ended = sum(
+            "the extraction child" in str(line.get("message", line.get("error", "")))
+            for line in daemon.events("document_failed")
+        )
         report.complaints = daemon.complaints()
     return report
 

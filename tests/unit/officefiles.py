@@ -60,6 +60,12 @@ def packed(parts: dict[str, str | bytes], method: int = zipfile.ZIP_DEFLATED) ->
     return out.getvalue()
 
 
+def unpacked(data: bytes) -> dict[str, bytes]:
+    """The parts of a ZIP archive."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
 def saved(document: Any) -> bytes:
     """What a library's document saves."""
     out = io.BytesIO()

@@ -201,6 +201,23 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str, str]] = {
         "a.docx",
         "skipped: no text",
     ),
+    "a strange encoding": (
+        lambda: packed(
+            {
+                "[Content_Types].xml": "<Types/>",
+                "word/document.xml": '<?xml version="1.0" encoding="utf-7"?><a/>',
+            }
+        ),
+        "a.docx",
+        "damaged XML",
+    ),
+    "a wrong checksum": (
+        lambda: packed({"word/document.xml": "<a>words</a>"}, zipfile.ZIP_STORED).replace(
+            b"words", b"swore"
+        ),
+        "a.docx",
+        "damaged archive",
+    ),
     "not closed": (lambda: word_of("<w:p><w:r>"), "a.docx", "damaged XML"),
     "a part is missing": (
         lambda: packed({"[Content_Types].xml": "", "word/document.xml.rels": ""}),

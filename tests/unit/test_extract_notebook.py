@@ -99,3 +99,10 @@ def test_letters_that_no_store_takes() -> None:
     """Lone surrogates and NULs in escapes become harmless."""
     found = extract(b'{"cells": [{"cell_type": "raw", "source": "a\\ud800\\u0000b"}]}', b"a.ipynb")
     assert found.text.startswith("a\ufffd b")
+
+
+def test_outputs_of_any_shape_do_no_harm() -> None:
+    """Not even one whose kind is a list."""
+    outputs: list[Any] = [{"output_type": [], "data": {"text/plain": {}}}, {"ename": {}}]
+    found = extract(notebook(code("x = 1", *outputs)), b"a.ipynb")
+    assert found.text.strip() == "x = 1"

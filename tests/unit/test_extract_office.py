@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 from typing import Any
 
 import docx
@@ -13,7 +14,7 @@ import xlsxwriter
 import xlwt
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
-from officefiles import blocks, packed, saved, sections, text_of
+from officefiles import blocks, packed, saved, sections, text_of, unpacked
 
 from ingestd.embed.extract import numbers
 from ingestd.embed.extract.sheets import sheet
@@ -179,6 +180,15 @@ def test_styles_inherit_their_level() -> None:
     ]
 
 
+@pytest.mark.parametrize("level", ["\u00b2", "9" * 6_000, "", "two"])
+def test_a_style_may_have_any_name(level: str) -> None:
+    """Also one that looks like a heading's, and is none."""
+    styles = f'<w:styles xmlns:w="{W}"><w:style w:styleId="a"><w:name w:val="heading {level}"/>'
+    body = '<w:p><w:pPr><w:pStyle w:val="a"/></w:pPr><w:r><w:t>text</w:t></w:r></w:p>'
+    found = sections(word_of(body, styles=f"{styles}</w:style></w:styles>"), "a.docx")
+    assert blocks(found) == [("text", 0, (), None)]
+
+
 def test_a_direct_level_makes_a_heading() -> None:
     """As the paragraph's own property says."""
     document = word()
@@ -229,6 +239,17 @@ def test_slides_come_with_numbers_titles_and_notes() -> None:
         ("no title here", 0, (), 4),
     ]
     assert found[0].title == "Slide 1 title"
+
+
+def test_a_slide_is_read_once() -> None:
+    """However often it is listed: a small file could hold a million."""
+    made = pptx.Presentation()
+    made.slides.add_slide(made.slide_layouts[5]).shapes.title.text = "Only"
+    parts = unpacked(saved(made))
+    main = parts["ppt/presentation.xml"].decode()
+    [slide] = re.findall(r"<p:sldId [^>]*>", main)
+    parts["ppt/presentation.xml"] = main.replace(slide, slide * 1_000).encode()
+    assert text_of(sections(packed(dict(parts)), "a.pptx")) == "Only"
 
 
 # Workbooks
@@ -283,6 +304,46 @@ def test_a_sparse_sheet_is_two_rows() -> None:
         sheet.write(1_048_575, 16_383, "last")
     [table] = sections(out.getvalue(), "a.xlsx")
     assert text_of([table]).split("\n") == ["", "first", " | last"]
+
+
+def test_cells_that_are_strange_take_no_others_with_them() -> None:
+    """Numbers of texts that are no numbers, too long, or out of reach; columns without end."""
+    cells = "".join(
+        f'<c r="{place}" t="s"><v>{number}</v></c>'
+        for place, number in (("A1", "-1"), ("B1", "9" * 6_000), ("C1", "\u00b2"), ("D1", "99"))
+    )
+    cells += '<c r="E1" s="-1"><v>1</v></c><c r="F1" s="\u00b2"><v>2</v></c>'
+    cells += f'<c r="{"Z" * 100_000}1" t="inlineStr"><is><t>kept</t></is></c>'
+    parts = unpacked(workbook())
+    parts["xl/worksheets/sheet2.xml"] = (
+        f"<worksheet><sheetData><row>{cells}</row></sheetData></worksheet>".encode()
+    )
+    assert text_of(sections(packed(dict(parts)), "a.xlsx")).split("\n")[1] == "1 | 2 | kept"
+
+
+def test_a_long_text_in_many_cells_is_cut() -> None:
+    """It is whole in the first of them; a short one always is."""
+    out = io.BytesIO()
+    long = "word " * 1_000
+    with xlsxwriter.Workbook(out) as book:
+        sheet = book.add_worksheet()
+        for number in range(200):
+            sheet.write_row(number, 0, [long, "short text"])
+    [table] = sections(out.getvalue(), "a.xlsx")
+    assert isinstance(table, Table)
+    rows = list(table.rows)
+    assert rows[0] == rows[40] == f"{long.strip()} | short text"
+    assert rows[-1] == f"{long[:300].strip()} | short text"
+    assert len(rows) == 200
+
+
+def test_a_sheet_is_read_once() -> None:
+    """However many tabs lead to it."""
+    parts = unpacked(workbook())
+    main = parts["xl/workbook.xml"].decode()
+    found = re.findall(r"<sheet [^>]*>", main)
+    parts["xl/workbook.xml"] = main.replace(found[1], found[1] * 1_000).encode()
+    assert len(sections(packed(dict(parts)), "a.xlsx")) == 1
 
 
 def test_a_large_sheet_is_a_stream() -> None:

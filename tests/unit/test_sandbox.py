@@ -90,6 +90,24 @@ class TestFilter:
             for other in (1, PID + 1, 0, 0xFFFFFFFF):
                 assert verdict(machine, number, other) == errno.EPERM
 
+    def test_nobody_is_signalled_by_way_of_the_kernel(self, machine: str) -> None:
+        """A file or a socket may have an owner that gets any signal: the daemon must not be it."""
+        known = calls.numbers(machine)
+        for command in (8, 10, 15):
+            assert verdict(machine, known["fcntl"], 3, command) == errno.EPERM
+        for request in (0x8901, 0x8902):
+            assert verdict(machine, known["ioctl"], 3, request) == errno.EPERM
+        for command in (1, 2, 3, 4, 1030):
+            assert verdict(machine, known["fcntl"], 3, command) == 0
+        assert verdict(machine, known["ioctl"], 3, 0x5401) == 0
+
+    def test_limits_of_its_own_only(self, machine: str) -> None:
+        """Two processes of one user may set each other's limits, which would end the daemon."""
+        number = calls.numbers(machine)["prlimit64"]
+        assert verdict(machine, number, 0, 0) == 0
+        for other in (1, PID + 1, 0xFFFFFFFF):
+            assert verdict(machine, number, other) == errno.EPERM
+
     def test_it_ends_with_its_parent(self, machine: str) -> None:
         """What was asked of the kernel is not taken back; a thread may still be given a name."""
         number = calls.numbers(machine)["prctl"]
@@ -154,6 +172,27 @@ def test_no_right_is_needed(tmp_path: Path) -> None:
     if allowed.returncode or reads.returncode:
         pytest.skip("no namespaces for nobody here")
     assert run(PROBE, *nobody) == run(PROBE)
+
+
+@LINUX
+def test_packages_behind_links_are_loaded(tmp_path: Path) -> None:
+    """Late, and from a folder that is nowhere on the path of modules, as some installers do."""
+    store, site = tmp_path / "store" / "late", tmp_path / "site"
+    store.mkdir(parents=True)
+    site.mkdir()
+    (store / "__init__.py").write_text("found = True\n", "utf-8")
+    (store.parent / "alone.py").write_text("found = True\n", "utf-8")
+    (site / "late").symlink_to(store)
+    (site / "alone.py").symlink_to(store.parent / "alone.py")
+    found = run(f"""
+        import json, sys
+        sys.path.append({str(site)!r})
+        from ingestd.embed.sandbox import walls
+        walls.enter()
+        import alone, late
+        print(json.dumps([alone.found, late.found]))
+    """)
+    assert found == [True, True]
 
 
 @LINUX

@@ -8,6 +8,7 @@ import zipfile
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from ingestd.embed.extract import damage
 from ingestd.embed.extract.bounds import MIB, Bounds
 from ingestd.embed.extract.skip import EncryptedError
 from ingestd.embed.extract.xmlpull import events
@@ -51,7 +52,7 @@ class Archive:
         _refuse_long_list(file, bounds)
         try:
             self._zip = zipfile.ZipFile(file)
-        except zipfile.BadZipFile as error:
+        except damage.ARCHIVE as error:
             raise ExtractionError(f"damaged archive: {error}") from error
         infos = self._zip.infolist()
         refuse_bomb(infos, bounds)
@@ -76,13 +77,16 @@ class Archive:
             raise ExtractionError(f"damaged document: {name[:200]} is missing")
         try:
             return self._zip.open(self._names[name])
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise ExtractionError(f"{name[:200]}: {error}") from error
+        except damage.ARCHIVE as error:
+            raise ExtractionError(f"{name[:200]}: damaged archive: {error}") from error
 
     def read(self, name: str) -> bytes:
         """A part, whole."""
         with self.open(name) as part:
-            return part.read()
+            try:
+                return part.read()
+            except damage.PART as error:
+                raise damage.of_part(name, error) from error
 
     def events(self, name: str) -> Iterator[Event]:
         """What is in a part that is XML: see `xmlpull.events`."""

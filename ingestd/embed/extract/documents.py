@@ -90,7 +90,7 @@ class Documents:
         if found is not None and found.kind is Kind.DOCUMENT:
             return found
         if named is not None and named.kind is Kind.DOCUMENT:
-            raise UnsupportedError("it holds something else than its name says")
+            raise UnsupportedError("it is damaged, or holds something else than its name says")
         return None
 
     def sections(self, found: Format, file: BinaryIO, name: bytes) -> Iterator[Section]:

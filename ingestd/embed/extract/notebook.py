@@ -117,7 +117,7 @@ def _output(output: dict[str, Any]) -> str:
     found = _text(output.get("text"))
     if not found and isinstance(data, dict):
         found = _text(data.get("text/plain")) or _text(data.get("text/markdown"))
-    if not found and output.get("output_type") in {"error", "pyerr"}:
+    if not found and output.get("output_type") in ("error", "pyerr"):
         found = f"{output.get('ename', '')}: {output.get('evalue', '')}"
     return _COLOURS.sub("", found)[:OUTPUT_CHARS]
 

@@ -47,8 +47,8 @@ def _slides(archive: Archive, main: str) -> list[str]:
         for kind, name, attributes in archive.events(main)
         if kind == "start" and name == "sldid"
     ]
-    parts = [relations[one].target for one in ids if one in relations]
-    return [part for part in parts if part in archive]
+    parts = [relations[one].target for one in dict.fromkeys(ids) if one in relations]
+    return [part for part in dict.fromkeys(parts) if part in archive]
 
 
 def _slide(archive: Archive, part: str, composer: Composer) -> Iterator[Section]:

@@ -6,7 +6,7 @@ import re
 import zipfile
 from typing import TYPE_CHECKING
 
-from ingestd.embed.extract import ole
+from ingestd.embed.extract import damage, ole
 from ingestd.embed.extract.formats import Kind, format_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _PDF = re.compile(rb"%PDF-\d\.\d")
 _PDF_SURE = re.compile(
-    rb"%PDF-\d\.\d\s*[\r\n](?:%[^\r\n]*[\x80-\xff]|[^\0]*?\d+ \d+ obj\b)", re.DOTALL
+    rb"%PDF-\d\.\d\s*[\r\n](?:%[^\r\n]*[\x80-\xff]|[^\0]*?(?<!\d)\d{1,10} \d{1,5} obj\b)",
+    re.DOTALL,
 )
 _PDF_START = 1024
 _RTF = b"{\\rtf"
@@ -91,7 +92,7 @@ def packed(file: BinaryIO, named: Format | None) -> Format | None:
     try:
         with zipfile.ZipFile(file) as archive:
             suffix = _suffix(archive)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, ValueError, OSError, RuntimeError):
+    except (*damage.ARCHIVE, OSError):
         # Damaged: whoever reads what its name tells says how.
         is_document = named is not None and named.kind is Kind.DOCUMENT
         return named if is_document else None

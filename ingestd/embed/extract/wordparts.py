@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from ingestd.embed.extract.xmlpull import Attributes
 
 _MOST_HEIRS = 20
+_HEADING = re.compile(r"heading (\d{1,2})")
 
 
 @dataclass(slots=True)
@@ -64,8 +66,8 @@ class Styles(Walker):
             found.level = style.level if found.level is None else found.level
             found.listed = found.listed or style.listed
             style_id = style.parent
-        if found.name.startswith("heading ") and found.name[8:].isdigit():
-            found.level = int(found.name[8:]) - 1
+        if number := _HEADING.fullmatch(found.name):
+            found.level = int(number[1]) - 1
         return found
 
 

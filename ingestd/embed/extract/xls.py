@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ingestd.embed.extract.sheets import Cells
     from ingestd.ports import Section
 
+_PANIC = "PanicException"
+"""What a fault in a library in Rust becomes, which is no `Exception`."""
+
 
 def read(file: BinaryIO, bounds: Bounds) -> Iterator[Section]:
     """Yield the sheets of a workbook.
@@ -40,7 +43,13 @@ def read(file: BinaryIO, bounds: Bounds) -> Iterator[Section]:
             yield from sheet("", name, number, _rows(book.get_sheet_by_index(number - 1)))
     except python_calamine.PasswordError as error:
         raise EncryptedError("a password is needed") from error
-    except python_calamine.CalamineError as error:
+    except (python_calamine.CalamineError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # the disk, and not what is on it
+            raise
+        raise ExtractionError(f"damaged workbook: {error}") from error
+    except BaseException as error:
+        if type(error).__name__ != _PANIC:
+            raise
         raise ExtractionError(f"damaged workbook: {error}") from error
 
 

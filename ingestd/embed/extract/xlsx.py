@@ -5,14 +5,14 @@ The parts are read by the parser itself and not as events: there may be millions
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, ClassVar
 from xml.parsers import expat
 
-from ingestd.embed.extract import numbers, office
+from ingestd.embed.extract import damage, numbers, office
 from ingestd.embed.extract.archive import Archive
 from ingestd.embed.extract.sheets import sheet
 from ingestd.embed.extract.xmlpull import PIECE_BYTES, Walker, forbid_entities
-from ingestd.errors import ExtractionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 MAIN = "xl/workbook.xml"
 _MOST_COLUMNS = 16_384
+_MOST_CELL_CHARS = 32_767  # as many as Excel allows
+_LONG_CHARS = 300
+_MOST_WHOLE = 50
+"""So often a long text that cells share is taken whole: a small file may say it a million times."""
 _TRUTHS = {"0": "FALSE", "1": "TRUE"}
 
 
@@ -46,10 +50,14 @@ def read(file: BinaryIO, bounds: Bounds) -> Iterator[Section]:
             walker.through(archive.events(parts[part]))
     kinds = styles.kinds()
     title = office.core_title(archive)
+    seen: set[str] = set()
     for number, (name, key) in enumerate(book.sheets, 1):
         found = relations.get(key)
         if found is None or found.kind != "worksheet" or found.target not in archive:
             continue
+        if found.target in seen:  # no program puts a sheet on two tabs
+            continue
+        seen.add(found.target)
         rows = _Sheet(strings.found, kinds, from_1904=book.from_1904).rows(archive, found.target)
         yield from sheet(title, name, number, rows)
 
@@ -124,6 +132,7 @@ class _Sheet:
     def __init__(self, strings: list[str], kinds: list[str], *, from_1904: bool) -> None:
         self._strings = strings
         self._kinds = kinds
+        self._repeated: Counter[int] = Counter()
         self._from_1904 = from_1904
         self._rows: list[Cells] = []
         self._cells: Cells = []
@@ -149,8 +158,8 @@ class _Sheet:
                     yield from self._rows
                     self._rows.clear()
                 parser.Parse(b"", True)
-        except expat.ExpatError as error:
-            raise ExtractionError(f"{name[:200]}: damaged XML: {error}") from error
+        except damage.PART as error:
+            raise damage.of_part(name, error) from error
         yield from self._rows
 
     def _start(self, tag: str, attributes: Attributes) -> None:
@@ -189,15 +198,25 @@ class _Sheet:
     def _shown(self, value: str) -> str:
         match self._type:
             case "s":
-                number = int(value) if value.strip().isdigit() else -1
-                return self._strings[number] if 0 <= number < len(self._strings) else ""
+                return self._string(_number(value))
             case "n":
-                style = int(self._style) if self._style.isdigit() else 0
-                kind = self._kinds[style] if style < len(self._kinds) else numbers.GENERAL
+                style = _number(self._style)
+                kind = self._kinds[style] if 0 <= style < len(self._kinds) else numbers.GENERAL
                 return numbers.shown(value, kind, from_1904=self._from_1904)
             case "b":
                 return _TRUTHS.get(value.strip(), value)
         return value.strip()
+
+    def _string(self, number: int) -> str:
+        """A text that cells share; a long one is whole where it is not repeated on and on."""
+        if not 0 <= number < len(self._strings):
+            return ""
+        text = self._strings[number]
+        if len(text) > _LONG_CHARS:
+            self._repeated[number] += 1
+            if self._repeated[number] > _MOST_WHOLE:
+                return text[:_LONG_CHARS].rstrip()
+        return text[:_MOST_CELL_CHARS]
 
 
 def _column(reference: str, following: int) -> int:
@@ -207,11 +226,18 @@ def _column(reference: str, following: int) -> int:
         if not "A" <= sign <= "Z":
             break
         number = number * 26 + ord(sign) - 64
-    return number - 1 if 0 < number <= _MOST_COLUMNS else following
+        if number > _MOST_COLUMNS:
+            return following
+    return number - 1 if number else following
+
+
+def _number(text: str) -> int:
+    """What a text says; -1 where it says no number, or one that is far too long."""
+    try:
+        return int(text)
+    except ValueError:
+        return -1
 
 
 def _whole(attributes: Attributes, name: str) -> int:
-    try:
-        return int(attributes.get(name, ""))
-    except ValueError:
-        return 0
+    return max(0, _number(attributes.get(name, "")))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 from xml.parsers import expat
 
+from ingestd.embed.extract import damage
 from ingestd.errors import ExtractionError
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def events(part: IO[bytes], name: str) -> Iterator[Event]:
             yield from found
             found.clear()
         parser.Parse(b"", True)
-    except expat.ExpatError as error:
-        raise ExtractionError(f"{name[:200]}: damaged XML: {error}") from error
+    except damage.PART as error:
+        raise damage.of_part(name, error) from error
     yield from found
 
 

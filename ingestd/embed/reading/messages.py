@@ -149,10 +149,10 @@ class Received:
     def _chunk(self, row: Any) -> Chunk:
         start, text, prefix, headings, page = _row(row)
         end = start + len(text)
-        if not self._has_head or not text or start < self._start or end > self._most:
+        if not self._has_head or not text or start < self._start:
             raise NonsenseError("a chunk that cannot be")
         self._left -= len(text)
-        if self._left < 0:
+        if self._left < 0 or end > self._most:
             raise NonsenseError("more text than there can be")
         # Neighbours share what they have in common.
         if headings != self._headings:

@@ -19,7 +19,9 @@ from . import kernel
 _NETWORK = "socket connect bind listen accept accept4 socketpair"
 _PROCESSES = (
     "fork vfork execve execveat ptrace process_vm_readv process_vm_writev process_madvise kcmp "
-    "pidfd_getfd pidfd_send_signal rt_sigqueueinfo rt_tgsigqueueinfo"
+    "pidfd_getfd pidfd_send_signal rt_sigqueueinfo rt_tgsigqueueinfo process_mrelease setpriority "
+    "ioprio_set sched_setaffinity sched_setattr sched_setparam sched_setscheduler migrate_pages "
+    "move_pages"
 )
 _PAST_LIMITS = (
     "io_uring_setup io_uring_enter io_uring_register shmget msgget semget mq_open userfaultfd"
@@ -49,7 +51,9 @@ _NUMBERS = {
     "unshare=272 setns=308 bpf=321 perf_event_open=298 keyctl=250 add_key=248 request_key=249 "
     "init_module=175 finit_module=313 kexec_load=246 reboot=169 swapon=167 swapoff=168 "
     "settimeofday=164 clock_settime=227 sethostname=170 setdomainname=171 syslog=103 quotactl=179 "
-    "acct=163 clone=56 open=2 openat=257 kill=62 tkill=200 tgkill=234 prctl=157 seccomp=317",
+    "acct=163 clone=56 open=2 openat=257 kill=62 tkill=200 tgkill=234 prctl=157 seccomp=317 "
+    "prlimit64=302 fcntl=72 ioctl=16 setpriority=141 ioprio_set=251 sched_setaffinity=203 "
+    "sched_setattr=314 sched_setparam=142 sched_setscheduler=144 migrate_pages=256 move_pages=279",
     "aarch64": "socket=198 connect=203 bind=200 listen=201 accept=202 accept4=242 socketpair=199 "
     "execve=221 execveat=281 ptrace=117 process_vm_readv=270 process_vm_writev=271 "
     "rt_sigqueueinfo=138 rt_tgsigqueueinfo=240 kcmp=272 shmget=194 msgget=186 semget=190 "
@@ -60,12 +64,14 @@ _NUMBERS = {
     "chroot=51 unshare=97 setns=268 bpf=280 perf_event_open=241 keyctl=219 add_key=217 "
     "request_key=218 init_module=105 finit_module=273 kexec_load=104 reboot=142 swapon=224 "
     "swapoff=225 settimeofday=170 clock_settime=112 sethostname=161 setdomainname=162 syslog=116 "
-    "quotactl=60 acct=89 clone=220 openat=56 kill=129 tkill=130 tgkill=131 prctl=167 seccomp=277",
+    "quotactl=60 acct=89 clone=220 openat=56 kill=129 tkill=130 tgkill=131 prctl=167 seccomp=277 "
+    "prlimit64=261 fcntl=25 ioctl=29 setpriority=140 ioprio_set=30 sched_setaffinity=122 "
+    "sched_setattr=274 sched_setparam=118 sched_setscheduler=119 migrate_pages=238 move_pages=239",
 }
 _SAME_EVERYWHERE = (
     "pidfd_send_signal=424 io_uring_setup=425 io_uring_enter=426 io_uring_register=427 "
     "open_tree=428 move_mount=429 fsopen=430 fsmount=432 clone3=435 openat2=437 pidfd_getfd=438 "
-    "process_madvise=440 fchmodat2=452"
+    "process_madvise=440 process_mrelease=448 fchmodat2=452"
 )
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32 = 0x40000000
@@ -77,6 +83,10 @@ _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _CLONE_THREAD = 0x00010000
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_SIGNALS_FROM_FILES = (8, 10, 15)
+"""F_SETOWN, F_SETSIG and F_SETOWN_EX: have the kernel signal somebody, with any signal."""
+_OWNERS_OF_SOCKETS = (0x8901, 0x8902)
+"""FIOSETOWN and SIOCSPGRP: the same for sockets."""
 _SECCOMP_SET_MODE_FILTER, _ALL_THREADS = 1, 1
 
 Code = tuple[int, int, int, int]
@@ -89,7 +99,7 @@ class _Argument:
 
     number: int
     operation: int
-    operand: int
+    operands: tuple[int, ...]
     holds: int
     fails: int
 
@@ -145,26 +155,31 @@ def program(machine: str, pid: int) -> list[Code]:
 def _arguments(pid: int) -> dict[str, _Argument]:
     """Calls that are refused for some arguments."""
     allowed = 0
-    myself = _Argument(0, _EQUAL, pid, allowed, errno.EPERM)
+    myself = _Argument(0, _EQUAL, (pid,), allowed, errno.EPERM)
     return {
-        "clone": _Argument(0, _ANY_BIT, _CLONE_THREAD, allowed, errno.EPERM),
-        "open": _Argument(1, _ANY_BIT, _WRITES, errno.EACCES, allowed),
-        "openat": _Argument(2, _ANY_BIT, _WRITES, errno.EACCES, allowed),
+        "clone": _Argument(0, _ANY_BIT, (_CLONE_THREAD,), allowed, errno.EPERM),
+        "open": _Argument(1, _ANY_BIT, (_WRITES,), errno.EACCES, allowed),
+        "openat": _Argument(2, _ANY_BIT, (_WRITES,), errno.EACCES, allowed),
         "kill": myself,
         "tkill": myself,
         "tgkill": myself,
-        "prctl": _Argument(0, _EQUAL, _PR_SET_PDEATHSIG, errno.EPERM, allowed),
+        "prctl": _Argument(0, _EQUAL, (_PR_SET_PDEATHSIG,), errno.EPERM, allowed),
+        # Its own limits, as 0, may be lowered; those of the daemon would end it.
+        "prlimit64": _Argument(0, _EQUAL, (0,), allowed, errno.EPERM),
+        "fcntl": _Argument(1, _EQUAL, _SIGNALS_FROM_FILES, errno.EPERM, allowed),
+        "ioctl": _Argument(1, _EQUAL, _OWNERS_OF_SOCKETS, errno.EPERM, allowed),
     }
 
 
 def _decide(number: int, argument: _Argument) -> list[Code]:
     """Decide about one call by the lower half of an argument (both machines are little-endian)."""
+    count = len(argument.operands)
     return [
-        (_EQUAL, 0, 4, number),
+        (_EQUAL, 0, 3 + count, number),
         (_LOAD, 0, 0, _ARGUMENTS + 8 * argument.number),
-        (argument.operation, 0, 1, argument.operand),
-        _refuse(argument.holds),
+        *((argument.operation, count - at, 0, one) for at, one in enumerate(argument.operands)),
         _refuse(argument.fails),
+        _refuse(argument.holds),
     ]
 
 

@@ -35,6 +35,8 @@ _SYSTEM = (
     "/usr",
     "/lib",
     "/lib64",
+    "/nix/store",
+    "/gnu/store",
     "/etc/ld.so.cache",
     "/etc/localtime",
     "/dev/null",
@@ -107,7 +109,7 @@ def _needed(extra: Iterable[Path]) -> Iterator[Path]:
     yield from map(Path, _SYSTEM)
     prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
     libraries = os.environ.get("LD_LIBRARY_PATH", "").split(":")
-    for path in {*extra, *map(Path, [*prefixes, *sys.path, *libraries, *_mapped()])}:
+    for path in {*extra, *map(Path, [*prefixes, *sys.path, *libraries, *_mapped(), *_linked()])}:
         # The whole disk is no library, nor is a folder of somebody's documents.
         if path.is_absolute() and len(path.parts) > 1 and path != Path("/home"):
             yield path
@@ -120,3 +122,10 @@ def _mapped() -> Iterator[str]:
         mapping = getattr(module, "MAPPING", None)
         if isinstance(mapping, dict):
             yield from (str(path) for path in mapping.values())
+
+
+def _linked() -> Iterator[str]:
+    """What packages that are installed as links lead to; they are loaded when first needed."""
+    for folder in filter(os.path.isabs, sys.path):
+        with contextlib.suppress(OSError), os.scandir(folder) as found:
+            yield from (os.path.realpath(entry.path) for entry in found if entry.is_symlink())
