@@ -46,7 +46,7 @@ def build(folder: Path, pages: int) -> None:
     """Make the corpus, whose list is written last."""
     need_programs()
     folder.mkdir(parents=True, exist_ok=True)
-    found = []
+    found: list[items.Item] = []
     for language in LANGUAGES:
         texts = corpus.chosen(DOCS / language, pages)
         found += corpus.Maker(folder, language).make(texts, book=True)

@@ -55,4 +55,4 @@ def _is_unseen(textpage: Any, place: int) -> bool:
         return False
     gap, width = behind[0] - before[2], before[2] - before[0]
     in_line = min(before[3], behind[3]) > max(before[1], behind[1])
-    return in_line and abs(gap) <= _GAP_SHARE * width
+    return bool(in_line and abs(gap) <= _GAP_SHARE * width)
