@@ -92,8 +92,8 @@ def chosen(rivals: Sequence[str] | None) -> list[str]:
 
 def measured(
     items: Iterable[Item], corpus: Path, readers: Sequence[str], *, rounds: int, limit_s: float
-) -> Iterator[Row]:
-    """Yield a row a format, maker and system; the systems take turns."""
+) -> Iterator[list[Row]]:
+    """Yield the rows of each format and maker, one a system; the systems take turns."""
     groups: dict[tuple[str, str], list[Item]] = defaultdict(list)
     for item in items:
         groups[item.group].append(item)
@@ -104,7 +104,7 @@ def measured(
             for system in [*readers[turn:], *readers[:turn]]:
                 row = _read(system, group, corpus, limit_s)
                 found[system] = _better(found.get(system), row)
-        yield from (found[system] for system in readers)
+        yield [found[system] for system in readers]
 
 
 def _better(row: Row | None, other: Row) -> Row:
