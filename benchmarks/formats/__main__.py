@@ -26,8 +26,6 @@ from benchmarks.setup import interpreter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.formats.items import Item
-
 DOCS = systems.ROOT / "tests" / "corpus" / "fastapi-docs"
 SAMPLES = systems.ROOT / "tests" / "corpus" / "office"
 CORPUS = systems.ROOT / "benchmarks" / "results" / "formats-corpus"
@@ -48,7 +46,7 @@ def build(folder: Path, pages: int) -> None:
     """Make the corpus, whose list is written last."""
     need_programs()
     folder.mkdir(parents=True, exist_ok=True)
-    found: list[Item] = []
+    found: list[items.Item] = []
     for language in LANGUAGES:
         texts = corpus.chosen(DOCS / language, pages)
         found += corpus.Maker(folder, language).make(texts, book=True)
@@ -73,18 +71,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = [
         item for item in items.load(folder) if not given.format or item.format in given.format
     ]
-    rows = []
-    for row in measure.measured(
+    values: dict[str, Any] = {"machine": about, "quick": given.quick, "rounds": given.rounds}
+    rows = values["formats"] = _measured_before(given.json) if given.go_on else []
+    done = {(row["format"], row["maker"]) for row in rows}
+    wanted = [item for item in wanted if item.group not in done]
+    for some in measure.measured(
         wanted, folder, readers, rounds=given.rounds, limit_s=given.limit_s
     ):
-        print(f"{row.format} of {row.maker}: {row.system}", file=sys.stderr, flush=True)
-        rows.append(row.values())
+        rows += [row.values() for row in some]
+        print(f"{rows[-1]['format']} of {rows[-1]['maker']}", file=sys.stderr, flush=True)
+        _write(values, given.json)
     _show(rows, about)
-    if given.json:
-        values = {"machine": about, "quick": given.quick, "rounds": given.rounds, "formats": rows}
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    _write(values, given.json)
     return int(any(row["failed"] for row in rows if row["system"] == measure.OURS))
+
+
+def _measured_before(file: Path | None) -> list[dict[str, Any]]:
+    if file is None or not file.exists():
+        return []
+    found: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["formats"]
+    return found
+
+
+def _write(values: dict[str, Any], file: Path | None) -> None:
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _about(readers: Sequence[str]) -> dict[str, Any]:
@@ -121,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="only tests/corpus/office")
     parser.add_argument("--samples", action="store_true", help="make tests/corpus/office anew")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON")
+    parser.add_argument("--go-on", action="store_true", help="keep what that file has already")
     return parser
 
 

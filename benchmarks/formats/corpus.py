@@ -47,7 +47,7 @@ WRITER = {
     "html": "html:HTML (StarWriter)",
     "txt": "txt:Text (encoded):UTF8",
 }
-IMPRESS = {"pptx": "pptx:Impress MS PowerPoint 2007 XML", "odp": "odp", "pdf": "pdf"}
+IMPRESS = {"pptx": "pptx:Impress MS PowerPoint 2007 XML", "odp": "odp"}
 CALC = {"xlsx": "xlsx:Calc MS Excel 2007 XML", "xls": "xls:MS Excel 97", "ods": "ods"}
 CSV_FILTER = "CSV:44,34,76,1"
 HEADS = ("section", "kind", "text", "words")

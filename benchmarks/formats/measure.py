@@ -44,6 +44,7 @@ class Row:
         bytes: their size.
         pages: of PDFs.
         recall: share of the words that were found.
+        recalls: the same by language.
         precision: share of what was found that is in the truth.
         failed: documents without any word found.
         wall_s: for all documents, in the quickest round.
@@ -60,6 +61,7 @@ class Row:
     bytes: int
     pages: int
     recall: float = 0.0
+    recalls: dict[str, float] = field(default_factory=dict)
     precision: float = 0.0
     failed: int = 0
     wall_s: float = 0.0
@@ -90,8 +92,8 @@ def chosen(rivals: Sequence[str] | None) -> list[str]:
 
 def measured(
     items: Iterable[Item], corpus: Path, readers: Sequence[str], *, rounds: int, limit_s: float
-) -> Iterator[Row]:
-    """Yield a row a format, maker and system; the systems take turns."""
+) -> Iterator[list[Row]]:
+    """Yield the rows of each format and maker, one a system; the systems take turns."""
     groups: dict[tuple[str, str], list[Item]] = defaultdict(list)
     for item in items:
         groups[item.group].append(item)
@@ -102,7 +104,7 @@ def measured(
             for system in [*readers[turn:], *readers[:turn]]:
                 row = _read(system, group, corpus, limit_s)
                 found[system] = _better(found.get(system), row)
-        yield from (found[system] for system in readers)
+        yield [found[system] for system in readers]
 
 
 def _better(row: Row | None, other: Row) -> Row:
@@ -146,13 +148,14 @@ def _environment() -> dict[str, str]:
 
 def _count(row: Row, items: Sequence[Item], corpus: Path, answers: list[dict[str, Any]]) -> None:
     score = Score()
+    languages: dict[str, Score] = defaultdict(Score)
     low: list[tuple[float, str]] = []
     for item, answer in zip(items, answers, strict=True):
         truth = words((corpus / item.truth).read_text(encoding="utf-8", errors="replace"))
         read = words(answer["text"])
-        score.add(truth, read)
         own = Score()
-        own.add(truth, read)
+        for each in (score, languages[item.language], own):
+            each.add(truth, read)
         row.failed += not own.read
         row.wall_s += answer["wall_s"]
         row.cpu_s += answer["cpu_s"]
@@ -160,6 +163,7 @@ def _count(row: Row, items: Sequence[Item], corpus: Path, answers: list[dict[str
         if own.recall < LOW and own.read:
             low.append((own.recall, _told(item, own, truth - read)))
     row.recall, row.precision = round(score.recall, 4), round(score.precision, 4)
+    row.recalls = {name: round(each.recall, 4) for name, each in languages.items()}
     row.low = [told for _, told in sorted(low)[:_NAMED]]
 
 

@@ -15,13 +15,15 @@ HEADS = (
     "documents",
     "MB",
     "read by",
-    "recall",
+    "recall en",
+    "recall ko",
     "precision",
     "MB/s",
     "pages/s",
     "MiB",
     "not read",
 )
+LANGUAGES = ("en", "ko")
 _MB = 1e6
 
 
@@ -37,10 +39,10 @@ def lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[str]]:
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
     if row["failed"] == row["documents"]:
-        return ["-"] * 5 + [f"{row['failed']}"]
+        return ["-"] * (len(HEADS) - 6) + [f"{row['failed']}"]
     seconds = row["cpu_s"]
     return [
-        f"{row['recall']:.3f}",
+        *(f"{row['recalls'][name]:.3f}" if name in row["recalls"] else "" for name in LANGUAGES),
         f"{row['precision']:.3f}",
         f"{row['bytes'] / _MB / seconds:.2f}" if seconds else "-",
         f"{row['pages'] / seconds:,.0f}" if seconds and row["pages"] else "-",

@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 PAGE = "tutorial/debugging.md"
 """A page with headings, lists, links and code."""
 KEPT = {
-    "en": {("docx", "pandoc"), ("odt", "pandoc"), ("epub", "pandoc"), ("rtf", "pandoc")},
+    "en": {("odt", "pandoc"), ("epub", "pandoc"), ("rtf", "pandoc")},
     "ko": {
-        (suffix, LIBREOFFICE)
-        for suffix in ("docx", "odt", "rtf", "pdf", "epub", "pptx", "odp", "xlsx", "xls", "ods")
+        ("pptx", "pandoc"),
+        *(
+            (suffix, LIBREOFFICE)
+            for suffix in ("docx", "odt", "pdf", "epub", "odp", "xlsx", "xls", "ods")
+        ),
     },
 }
-"""What is kept, by language: small enough for the repository, and every program once."""
+"""What is kept, by language: every format, and small enough for the repository."""
 
 
 def make(docs: Path, target: Path) -> None:
@@ -44,8 +47,7 @@ def _of(language: str, docs: Path, work: Path, target: Path) -> Iterator[items.I
     text = (docs / language / PAGE).read_text(encoding="utf-8")
     name = Path(PAGE).stem
     for item in Maker(work, language).make({name: text}, book=False):
-        slides = item.maker == LIBREOFFICE and "slides" in item.files[0]
-        if item.group not in KEPT[language] or (slides and item.format not in {"pptx", "odp"}):
+        if item.group not in KEPT[language]:
             continue
         file = f"{name}-{language}-{item.maker.lower()}.{item.format}"
         truth = f"{Path(item.truth).stem}-{language}.txt"

@@ -54,8 +54,16 @@ def test_what_pandoc_and_libreoffice_wrote_is_read_whole(item: items.Item, cutte
     score = Score()
     truth = words((SAMPLES / item.truth).read_text(encoding="utf-8"))
     score.add(truth, words(read(cutter, SAMPLES / item.files[0])))
-    assert score.recall >= LEAST
-    assert score.precision >= 0.9  # a sheet's header stands in each of its chunks
+    # A PDF has no blanks to tell where a Korean word ends, a sheet's header is in each chunk.
+    assert score.recall >= (0.85 if item.format == "pdf" else LEAST)
+    assert score.precision >= (0.75 if item.format == "pdf" else 0.9)
+
+
+def test_blanks_that_a_pdf_does_not_show_are_left_out(cutter: Cutter) -> None:
+    """LibreOffice writes blanks of no width; the sentences end as the page shows them."""
+    text = read(cutter, SAMPLES / "debugging-ko-libreoffice.pdf")
+    assert "다음과 같이 표시됩니다." in text
+    assert "니다 ." not in text
 
 
 def test_every_office_format_has_a_sample() -> None:
@@ -107,44 +115,48 @@ def test_the_table_tells_a_format_once() -> None:
     """Speed is that of the processor's time; who read nothing has no figures."""
     first, second = report.lines(
         [
-            row("ingestd", recall=0.991, precision=0.98, cpu_s=2.0, peak_mib=31.4),
+            row("ingestd", recalls={"en": 0.9912}, precision=0.98, cpu_s=2.0, peak_mib=31.4),
             row("docling", failed=2),
         ]
     )
     assert first[:5] == ["pdf", "LibreOffice", "2", "3.00", "ingestd"]
-    assert first[5:] == ["0.991", "0.980", "1.50", "5", "31", "-"]
-    assert second == ["", "", "", "", "docling", "-", "-", "-", "-", "-", "2"]
+    assert first[5:] == ["0.991", "", "0.980", "1.50", "5", "31", "-"]
+    assert second == ["", "", "", "", "docling", *["-"] * 6, "2"]
 
 
 @pytest.mark.slow
 def test_the_benchmark_reads_the_samples_in_the_sandbox(tmp_path: Path) -> None:
     """Through the real child; the result can be published."""
     result = tmp_path / "formats.json"
-    done = bench("formats", "--quick", "--rivals", "--format", "docx", "--json", result)
+    done = bench("formats", "--quick", "--rivals", "--format", "odt", "--json", result)
     assert done.returncode == 0, done.stderr
     values = json.loads(result.read_text(encoding="utf-8"))
     assert {one["maker"] for one in values["formats"]} == {"pandoc", "LibreOffice"}
     assert all(one["recall"] >= LEAST and one["peak_mib"] > 5 for one in values["formats"])
-    assert "| docx | pandoc | 1 |" in figures.formats(values)
+    assert "| odt | pandoc | 1 |" in figures.formats(values)
 
 
 def test_edits_are_counted_in_the_format_that_they_were_converted_to(tmp_path: Path) -> None:
-    """What lies in the folder is not converted again; an edit to other content is all new."""
-    texts = {"one": "docx", "two": "odt"}
+    """What lies in the folder is not converted again; other content is all new."""
+    texts = {"one": "en", "two": "ko"}
     folder = tmp_path / "work" / "docx"
     folder.mkdir(parents=True)
-    for text, suffix in texts.items():
-        sample = next(SAMPLES / item.files[0] for item in ITEMS if item.format == suffix)
+    for text, language in texts.items():
+        sample = next(
+            SAMPLES / item.files[0]
+            for item in ITEMS
+            if (item.format, item.language) == ("odt", language)
+        )
         name = hashlib.sha256(text.encode()).hexdigest()
         shutil.copyfile(sample, folder / f"{name}.docx")
     history = tmp_path / "edits.jsonl.gz"
     with gzip.open(history, "wt", encoding="utf-8") as out:
-        for op, text in (("add", "one"), ("edit", "two"), ("edit", "two")):
+        for op, text in (("add", "one"), ("edit", "two"), ("edit", "two")):  # once for nothing
             changes = [{"op": op, "path": "a.md", "text": text}]
             out.write(json.dumps({"changes": changes}) + "\n")
     found = edits_as.shares(history, ["docx"], tmp_path / "work", None)
     counted = found["the same documents as docx"]["all"]
-    assert 0 < counted["new"] <= counted["total"] / 2
+    assert counted["new"] == counted["total"] / 2 > 0
     console = Console(file=io.StringIO(), width=150)
     edits_as.report(found, console)
     assert "| the same documents as docx |" in figures.edits_as({"shares": found})

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pypdfium2
 
 from ingestd.embed.extract.compose import Composer, clean
+from ingestd.embed.extract.pdfblanks import without_unseen
 from ingestd.embed.extract.skip import EncryptedError, NoTextError
 from ingestd.errors import ExtractionError
 
@@ -105,7 +106,7 @@ class _Reader:
             try:
                 textpage = page.get_textpage()
                 try:
-                    text = clean(textpage.get_text_bounded())
+                    text = clean(without_unseen(textpage, textpage.get_text_bounded()))
                 finally:
                     textpage.close()
             finally:
