@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ingestd_state import work
 from ingestd_state.status import DocumentStatus
 
-from .prepare import NOWHERE, RACY_S
+from .prepare import NOWHERE
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -37,15 +37,10 @@ def finish(connection: Connection, prepared: Prepared, *, pipeline: str, now: fl
             "chunk_count": prepared.chunk_total,
             "indexed_at": now,
         },
-        recheck_at=recheck_at(prepared, now),
+        recheck_at=prepared.recheck_at,
     )
 
 
 def fingerprint_columns(prepared: Prepared) -> dict[str, int]:
     """The fingerprint as the state table takes it; nothing for a file that could not be opened."""
     return {} if prepared.fingerprint == NOWHERE else asdict(prepared.fingerprint)
-
-
-def recheck_at(prepared: Prepared, now: float) -> float | None:
-    """When a file that was too fresh to trust its times is looked at again."""
-    return now + RACY_S if prepared.recheck else None

@@ -11,7 +11,7 @@ from ingestd_state import bulk, chunks, failpoint, runs, work
 from ingestd_state.status import DocumentStatus
 
 from .extract.extras import EXTRAS, is_installed, needs
-from .indexed import fingerprint_columns, recheck_at
+from .indexed import fingerprint_columns
 from .metadata import text_of
 from .prepare import Outcome
 
@@ -85,9 +85,9 @@ class Recorder:
         with self._database.write() as connection:
             for entry in entries:
                 if entry.outcome is Outcome.SAME:
-                    self._same(connection, entry, now)
+                    self._same(connection, entry)
                 elif entry.outcome is Outcome.SKIPPED:
-                    self._skipped(connection, entry, now)
+                    self._skipped(connection, entry)
                 elif entry.outcome is Outcome.FAILED:
                     self._failed(connection, entry, now)
                 elif entry.outcome is Outcome.BUSY:
@@ -119,16 +119,16 @@ class Recorder:
             runs.add(connection, run)
         log.info("drained", documents=documents, seconds=round(seconds, 2), outcome=outcome)
 
-    def _same(self, connection: Connection, entry: Prepared, now: float) -> None:
+    def _same(self, connection: Connection, entry: Prepared) -> None:
         work.finish(
             connection,
             entry.document.id,
             DocumentStatus.INDEXED,
             learned=fingerprint_columns(entry),
-            recheck_at=recheck_at(entry, now),
+            recheck_at=entry.recheck_at,
         )
 
-    def _skipped(self, connection: Connection, entry: Prepared, now: float) -> None:
+    def _skipped(self, connection: Connection, entry: Prepared) -> None:
         work.finish(
             connection,
             entry.document.id,
@@ -141,7 +141,7 @@ class Recorder:
                 "chunk_count": 0,
             },
             reason=entry.reason,
-            recheck_at=recheck_at(entry, now),
+            recheck_at=entry.recheck_at,
         )
 
     def _failed(self, connection: Connection, entry: Prepared, now: float) -> None:

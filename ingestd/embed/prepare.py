@@ -74,7 +74,7 @@ class Prepared:
         chunks: its chunks; empty for a long document, whose chunks are in the spool.
         spool: the chunks of a long document; whoever takes it over closes it.
         embedded: how many of its chunks went through the model.
-        recheck: the file is so fresh that it must be looked at again.
+        recheck_at: when it is looked at again, Unix seconds: too fresh to trust its times.
     """
 
     document: Document
@@ -88,7 +88,7 @@ class Prepared:
     spool: Spool | None = None
     reason: str = ""
     error: DocumentError | None = None
-    recheck: bool = False
+    recheck_at: float | None = None
     embedded: int = 0
     started: float = field(default_factory=time.monotonic)
 
@@ -180,7 +180,9 @@ class Preparer:
             return
         try:
             size = self._digest(prepared, fd)
-            prepared.recheck = _is_racy(prepared.fingerprint, self._clock())
+            # From the read on, so that a batch which takes long looks again by itself.
+            now = self._clock()
+            prepared.recheck_at = now + RACY_S if _is_racy(prepared.fingerprint, now) else None
             if self._is_busy(prepared, fd):
                 return
             if self._is_indexed(prepared):

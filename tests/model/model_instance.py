@@ -23,7 +23,6 @@ PROBED = 5
 """Every fifth start probes the embedded Chroma in another process; in earnest, every start does."""
 PACES = {
     "ingestd.embed.prepare:RACY_S": RACY_S,
-    "ingestd.embed.indexed:RACY_S": RACY_S,
     "ingestd.embed.outcome:BUSY_WAIT_S": 0.2,
     "ingestd.service:DRAIN_S": 0.1,
 }

@@ -83,14 +83,16 @@ def test_the_same_bytes_are_indexed_with_their_new_fingerprint(desk: Desk) -> No
     desk.claim(status=S.PENDING.value)
     with desk.database.write() as connection:
         work.release(connection, [desk.id])
-    found = desk.record(Outcome.SAME, recheck=True)
+    found = desk.record(Outcome.SAME, recheck_at=NOW + RACY_S)
     assert found.recheck_at == NOW + RACY_S
     assert desk.totals.documents["unchanged"] == 2
 
 
 def test_a_skipped_document_has_a_reason(desk: Desk) -> None:
     """It has nothing in the collection, and waits for a change or for its second look."""
-    found = desk.record(Outcome.SKIPPED, reason="binary: ELF", digest=b"d" * 32, recheck=True)
+    found = desk.record(
+        Outcome.SKIPPED, reason="binary: ELF", digest=b"d" * 32, recheck_at=NOW + RACY_S
+    )
     assert (found.status, found.reason) == (S.SKIPPED, "binary: ELF")
     assert (found.digest, found.pipeline, found.chunk_count) == (b"d" * 32, "p1", 0)
     assert found.recheck_at == NOW + RACY_S

@@ -14,7 +14,7 @@ import pytest
 from ingestd.embed import model
 from ingestd.embed.chunk import Chunker
 from ingestd.embed.extract.skip import SkipDocument
-from ingestd.embed.prepare import NOWHERE, PATIENCE, Outcome, Prepared, Preparer
+from ingestd.embed.prepare import NOWHERE, PATIENCE, RACY_S, Outcome, Prepared, Preparer
 from ingestd.embed.reading.cut import Cutter
 from ingestd.embed.reading.parts import Batch, End, Head, StoppedError
 from ingestd.embed.secrets.care import Care
@@ -122,7 +122,7 @@ def test_a_file_becomes_chunks(root: Path, prepare: Callable[..., Prepared]) -> 
     assert (found.title, found.mime, len(found.chunks)) == ("Title", "text/markdown", 1)
     assert found.digest == hashlib.sha256((root / "a.md").read_bytes()).digest()
     assert found.fingerprint == Fingerprint.of((root / "a.md").stat())
-    assert not found.recheck
+    assert found.recheck_at is None
 
 
 def test_a_name_that_is_not_utf8_is_read(root: Path, prepare: Callable[..., Prepared]) -> None:
@@ -340,12 +340,12 @@ def test_a_fresh_file_is_looked_at_again(
     """Git's racy rule: within 2 s of the read a second write may keep the times."""
     known = write(root)
     os.utime(root / "a.md", (1e9, 1e9))
-    assert prepare(now=1e9 + age_s).recheck is recheck
-    assert prepare(now=1e9 + age_s, **known).recheck is recheck
+    assert (prepare(now=1e9 + age_s).recheck_at is not None) is recheck
+    assert (prepare(now=1e9 + age_s, **known).recheck_at is not None) is recheck
     write(root, "")
     os.utime(root / "a.md", (1e9, 1e9))
     found = prepare(now=1e9 + age_s)
-    assert (found.outcome, found.recheck) == (Outcome.SKIPPED, recheck)
+    assert (found.outcome, found.recheck_at is not None) == (Outcome.SKIPPED, recheck)
 
 
 def test_whatever_a_parser_does_is_a_failure_of_the_document(
@@ -384,7 +384,8 @@ def test_an_edit_whose_mtime_was_put_back_is_fresh(
     """A second such edit within the same clock tick would show in no time of the file."""
     (root / "a.md").write_text("text")
     os.utime(root / "a.md", (1e9, 1e9))
-    assert prepare(now=(root / "a.md").stat().st_ctime + age_s).recheck is recheck
+    now = (root / "a.md").stat().st_ctime + age_s
+    assert prepare(now=now).recheck_at == (now + RACY_S if recheck else None)
 
 
 class Scripted:
