@@ -247,7 +247,7 @@ ENTRIES = [
         f"{SKIPPED}: unsupported",
         "a chain of sectors in a circle",
     ),
-    Hostile(b"loop.hwp", data(_compound(b"FileHeader")), f"{SKIPPED}: unsupported", "the same"),
+    Hostile(b"loop.hwp", data(_compound(b"FileHeader")), f"{DEAD}|{SKIPPED}: needs", "the same"),
     Hostile(
         b"loop.msg", data(_compound(b"__properties_version1.0")), f"{SKIPPED}: binary", "the same"
     ),

@@ -60,7 +60,7 @@ SETTINGS = {
     "watch.settle_ms": 50,
     "watch.max_wait_s": 1,
 }
-LIMIT_S = {True: 240.0, False: 1_800.0}
+LIMIT_S = {True: 480.0, False: 1_800.0}
 LIVELY_S = {True: 3.0, False: 20.0}
 SAVE_S = 60.0
 GROWTH_BYTES = 120 * MIB

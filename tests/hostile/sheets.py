@@ -101,6 +101,7 @@ ENTRIES = [
         ),
         INDEXED,
         "one text of 1 MB in 50,000 cells",
+        heavy=True,
     ),
     Hostile(
         b"wide.xlsx",

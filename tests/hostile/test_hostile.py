@@ -75,7 +75,7 @@ def test_the_child_says_what_becomes_of_each(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(700)
 def test_hostile_files_end_as_they_should(tmp_path: Path) -> None:
     """Each has its outcome, the daemon takes no harm, and no process is left behind."""
     report = run(tmp_path, chosen(short=True), short=True)

@@ -79,12 +79,16 @@ def recognised(head: bytes, view: Callable[[], BinaryIO], named: Format | None) 
     if _HWP_3.match(head):
         return _of("hwp")
     if head.startswith(ole.MAGIC):
-        # Without a directory it is damaged: whoever reads what its name tells says how.
         names = ole.top(view())
-        return _of(ole.kind(names)) if names or not is_document else named
+        # Without a directory it is damaged: the reader of Hangul says how.
+        return _of(ole.kind(names)) if names or not _is_hangul(named) else named
     if head.startswith(_ZIP):
         return packed(view(), named)
     return None
+
+
+def _is_hangul(named: Format | None) -> bool:
+    return named is not None and named.mime == "application/x-hwp"
 
 
 def packed(file: BinaryIO, named: Format | None) -> Format | None:
