@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import machine
-from benchmarks.edits import DEFAULT, PROMISED_PERCENT
+from benchmarks.edits import PROMISED_PERCENT
 from benchmarks.formats import convert
 from benchmarks.own_cut import cutter
 from benchmarks.share import GROUPS, load, offline
@@ -80,12 +80,12 @@ def digests(reader: Cutter, file: Path) -> list[str]:
 
 def shares(edits: Path, suffixes: Sequence[str], work: Path, limit: int | None) -> dict[str, Any]:
     """The shares by format, Markdown first."""
-    found = {DEFAULT: offline(load(edits, limit), cutter()).values()}
+    found = {"as Markdown": offline(load(edits, limit), cutter()).values()}
     for suffix in suffixes:
         folder = work / suffix
         folder.mkdir(parents=True, exist_ok=True)
         cut = converted_cutter(suffix, folder)
-        found[f"the same documents as {suffix}"] = offline(load(edits, limit), cut).values()
+        found[f"as {suffix.upper()}"] = offline(load(edits, limit), cut).values()
     return found
 
 

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import metered, systems
-from benchmarks.formats.words import Score, words
+from benchmarks.formats.corpus import SOURCES
+from benchmarks.formats.words import Score, unmarked, words
 from benchmarks.setup import installed, interpreter
 
 if TYPE_CHECKING:
@@ -152,7 +153,8 @@ def _count(row: Row, items: Sequence[Item], corpus: Path, answers: list[dict[str
     low: list[tuple[float, str]] = []
     for item, answer in zip(items, answers, strict=True):
         truth = words((corpus / item.truth).read_text(encoding="utf-8", errors="replace"))
-        read = words(answer["text"])
+        as_markdown = row.system != OURS and item.format not in SOURCES
+        read = words(unmarked(answer["text"]) if as_markdown else answer["text"])
         own = Score()
         for each in (score, languages[item.language], own):
             each.add(truth, read)

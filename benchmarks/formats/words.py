@@ -8,6 +8,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 _WORD = re.compile(r"[^\W_]+")
+_LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*(?: \"[^\"]*\")?\)")
+_SIGNS = re.compile(r"[*`]|~~|\\(?=[^\w\s])|(?<![^\W_])_{1,3}|_{1,3}(?![^\W_])")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 
 
@@ -19,6 +21,11 @@ def words(text: str) -> Counter[str]:
     """
     plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
     return Counter(_WORD.findall(plain.casefold()))
+
+
+def unmarked(markdown: str) -> str:
+    """Markdown without its signs of emphasis, code and links, which stand within Korean words."""
+    return _SIGNS.sub("", _LINK.sub(r"\1", markdown))
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from benchmarks import edits_as, figures
 from benchmarks.formats import items, measure, report, tree
-from benchmarks.formats.words import Score, words
+from benchmarks.formats.words import Score, unmarked, words
 from ingestd.embed.chunk import Chunker
 from ingestd.embed.model import locate
 from ingestd.embed.reading.cut import Cutter
@@ -83,6 +83,12 @@ def test_recall_and_precision_count_each_occurrence() -> None:
     score = Score()
     score.add(words("a a b c"), words("a b b d"))
     assert (score.recall, score.precision) == (0.5, 0.5)
+
+
+def test_signs_of_markdown_part_no_words() -> None:
+    """Emphasis, code and links within a Korean word, and no names with underscores."""
+    text = unmarked("**문서**를, `run`은, [FastAPI](https://a.example/b)의 _첫_ snake_case")
+    assert words(text) == words("문서를 run은 FastAPI의 첫 snake_case")
 
 
 def test_the_truth_is_what_a_reader_sees() -> None:
@@ -155,8 +161,8 @@ def test_edits_are_counted_in_the_format_that_they_were_converted_to(tmp_path: P
             changes = [{"op": op, "path": "a.md", "text": text}]
             out.write(json.dumps({"changes": changes}) + "\n")
     found = edits_as.shares(history, ["docx"], tmp_path / "work", None)
-    counted = found["the same documents as docx"]["all"]
+    counted = found["as DOCX"]["all"]
     assert counted["new"] == counted["total"] / 2 > 0
     console = Console(file=io.StringIO(), width=150)
     edits_as.report(found, console)
-    assert "| the same documents as docx |" in figures.edits_as({"shares": found})
+    assert "| as DOCX |" in figures.edits_as({"shares": found})
