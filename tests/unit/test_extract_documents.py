@@ -311,7 +311,6 @@ def compound(*names: str) -> bytes:
         (["WordDocument"], UnsupportedError, "save it as .docx"),
         (["a", "b", "c", "d", "e", "PowerPoint Document"], UnsupportedError, "save it as .pptx"),
         (["EncryptionInfo", "EncryptedPackage"], EncryptedError, "a password is needed"),
-        (["\x05HwpSummaryInformation", "BodyText"], UnsupportedError, "Hangul"),
     ],
 )
 @pytest.mark.parametrize("name", ["a.docx", "a.doc", "a.txt"])
