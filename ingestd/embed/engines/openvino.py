@@ -55,6 +55,9 @@ class OpenVinoEmbedder(BatchedEmbedder):
         self._requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(self.threads + 1):
             self._requests.put(self._compiled.create_infer_request())
+        # The first use fills tables of the bindings, which keep the interpreter's lock while they
+        # wait for each other: two threads that are the first at once never go on.
+        self._run(*np.ones((2, 1, self._width(1)), dtype=np.int64))
 
     def close(self) -> None:
         """End the threads, and give the model back."""
