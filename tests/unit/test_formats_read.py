@@ -54,7 +54,7 @@ def test_what_pandoc_and_libreoffice_wrote_is_read_whole(item: items.Item, cutte
     score = Score()
     truth = words((SAMPLES / item.truth).read_text(encoding="utf-8"))
     score.add(truth, words(read(cutter, SAMPLES / item.files[0])))
-    # A PDF has no blanks to tell where a Korean word ends, a sheet's header is in each chunk.
+    # A PDF does not tell whether a Korean word goes on in the next line.
     assert score.recall >= (0.85 if item.format == "pdf" else LEAST)
     assert score.precision >= (0.75 if item.format == "pdf" else 0.9)
 
@@ -64,6 +64,14 @@ def test_blanks_that_a_pdf_does_not_show_are_left_out(cutter: Cutter) -> None:
     text = read(cutter, SAMPLES / "debugging-ko-libreoffice.pdf")
     assert "다음과 같이 표시됩니다." in text
     assert "니다 ." not in text
+
+
+def test_korean_behind_a_latin_word_is_not_parted_from_it(cutter: Cutter) -> None:
+    """A word processor moves it a little, which is no blank; a blank that is written stays."""
+    text = read(cutter, SAMPLES / "debugging-ko-libreoffice.pdf")
+    assert "PyCharm을 사용" in text
+    assert "Python에 의해" in text
+    assert "Python 프로그램" in text
 
 
 def test_every_office_format_has_a_sample() -> None:

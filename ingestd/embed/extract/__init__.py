@@ -40,7 +40,7 @@ __all__ = [
     "mime_of",
 ]
 
-EXTRACTOR_VERSION = 2
+EXTRACTOR_VERSION = 3
 """Part of the pipeline version: raise it with every change of what an extractor gives."""
 
 
