@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestd.embed import model_folder
-from ingestd.embed.engines import bert
+from ingestd.embed.engines import bert, ort
 from ingestd.embed.engines.export import FORMAT, GRAPH, NOTE, digest_of
 from ingestd.embed.engines.graph import WEIGHTS
 from ingestd.embed.engines.samples import CHECK_TEXTS
@@ -32,8 +32,8 @@ LEAST_COSINE = {"fp32": 0.9999, "int8": 0.9}
 
 def export(spec: ModelSpec, folder: Path) -> dict[str, Any]:
     """Write graph and weights, and measure how far they are from sentence-transformers."""
-    import onnxruntime  # noqa: PLC0415  # slow, as the next two
-    import sentence_transformers  # noqa: PLC0415  # the same
+    onnxruntime = ort.runtime()
+    import sentence_transformers  # noqa: PLC0415  # slow
     import torch  # noqa: PLC0415  # the same
 
     started = time.monotonic()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ingestd.embed.engines import ort
 from ingestd.embed.engines.batched import BatchedEmbedder
 from ingestd.embed.engines.batches import USUAL, Batch
 from ingestd.memory import heap
@@ -55,8 +56,7 @@ class OnnxEmbedder(BatchedEmbedder):
 
 
 def _open_session(model: Path) -> Any:
-    import onnxruntime  # noqa: PLC0415  # 0.2 s, and only this engine needs it
-
+    onnxruntime = ort.runtime()
     heap.tune()  # else the heap keeps what ONNX Runtime gives back
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # our threads run whole batches side by side
@@ -68,8 +68,6 @@ def _open_session(model: Path) -> Any:
 
 def _giving_back() -> Any:
     """Options of a run after which ONNX Runtime frees the memory that it keeps for the next one."""
-    import onnxruntime  # noqa: PLC0415  # as above
-
-    options = onnxruntime.RunOptions()
+    options = ort.runtime().RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
