@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .embed.secrets.care import GUARDED, OPEN, Care
+from .watch.defaults import DEFAULTS, SECRETS
 from .watch.rules import HARMLESS, SECRET
 from .watch.source import WatchedSource
 
@@ -19,6 +20,13 @@ def care_of(extract: ExtractSettings) -> CareOf:
     if extract.secrets == "index":
         return lambda _source, _path: OPEN
     return _by_rules
+
+
+def sealed_names(extract: ExtractSettings) -> tuple[str, ...]:
+    """Patterns of names that hold credentials, for what is packed in other files."""
+    if extract.secrets == "index":
+        return ()
+    return (*SECRETS, *DEFAULTS[SECRET], *extract.secret_rules)
 
 
 def _by_rules(source: Source, path: bytes) -> Care:

@@ -263,6 +263,16 @@ class ExtractSettings(Part):
         default=200, ge=1, description="how many times its size that may be, past the first MiB"
     )
     entries: int = Field(default=10_000, ge=1, description="parts that a packed document may have")
+    archives: bool = Field(
+        default=False, description="read what is packed in ZIP and tar archives, by its format"
+    )
+    depth: int = Field(
+        default=4,
+        ge=0,
+        le=8,
+        description="how many levels down documents within documents are opened: what is attached "
+        "to mails, members of archives",
+    )
     sandbox: Literal["auto", "off"] = Field(
         default="auto",
         description="auto: no network, no other files and no processes, as far as the kernel "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from .care import care_of
+from .care import care_of, sealed_names
 from .embed import model
 from .embed.chroma.layout import digests
 from .embed.chroma.opening import lock_chroma, open_store, store_url
@@ -198,7 +198,8 @@ async def open_instance(
         recorder = Recorder(
             database, settings.limits, pipeline=pipeline, totals=totals, clock=time.time
         )
-        pool = Pool(spec, cutting, settings.extract, plugins=plugins)
+        sealed = sealed_names(settings.extract)
+        pool = Pool(spec, cutting, settings.extract, plugins=plugins, sealed=sealed)
         preparer = Preparer(
             pool,
             pipeline,

@@ -37,5 +37,6 @@ def pipeline_version(
     parts: list[object] = [PIPELINE_VERSION, EXTRACTOR_VERSION, cutting.version, spec.fingerprint]
     if extract is not None:
         parts += [secrets.VERSION, extract.secrets, extract.secret_rules]
+        parts += [extract.archives, extract.depth]
     parts += [(one.name, one.version) for one in plugins if one.suffixes]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -182,7 +182,7 @@ def _cache(location: Location) -> AbstractContextManager[Database | None]:
 
 
 def _reader(settings: Settings, location: Location, spec: ModelSpec) -> tuple[Reader, Pool]:
-    from ingestd.care import care_of
+    from ingestd.care import care_of, sealed_names
     from ingestd.check.reading import Reader
     from ingestd.embed.prepare import Preparer
     from ingestd.embed.reading.plugins import installed
@@ -192,7 +192,13 @@ def _reader(settings: Settings, location: Location, spec: ModelSpec) -> tuple[Re
     cutting = make_cutting(settings, spec)
     plugins = installed(location.state_dir, remember=False)
     pipeline = pipeline_version(cutting, spec, settings.extract, plugins)
-    pool = Pool(spec, cutting, settings.extract, plugins=plugins)
+    pool = Pool(
+        spec,
+        cutting,
+        settings.extract,
+        plugins=plugins,
+        sealed=sealed_names(settings.extract),
+    )
     preparer = Preparer(
         pool,
         pipeline,

@@ -6,10 +6,14 @@ import io
 import zipfile
 from typing import TYPE_CHECKING, Any
 
+from ingestd.embed.extract.bounds import Shared
 from ingestd.embed.extract.documents import Documents
+from ingestd.embed.extract.nest import Nest
 from ingestd.ports import Extracted, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ingestd.embed.extract.bounds import Bounds
 
 Section = Extracted | Table
@@ -22,8 +26,9 @@ def sections(data: bytes, name: str, bounds: Bounds | None = None) -> list[Secti
     encoded = name.encode()
     found = documents.recognised(data[: 8 * 1024], lambda: file, documents.named(encoded))
     assert found is not None, f"{name} is no document"
+    nest = Nest(_unread, Shared.of(documents.bounds, len(data)), 0)
     result: list[Section] = []
-    for section in documents.sections(found, file, encoded):
+    for section in documents.sections(found, file, encoded, nest):
         if isinstance(section, Table):
             rows = list(section.rows)
             table = Table(section.header, rows, section.title, section.headings, section.page)
@@ -31,6 +36,11 @@ def sections(data: bytes, name: str, bounds: Bounds | None = None) -> list[Secti
         else:
             result.append(section)
     return result
+
+
+def _unread(_data: bytes, _name: bytes, _nest: Nest) -> Iterator[Section]:
+    """Documents within documents have tests of their own."""
+    return iter(())
 
 
 def text_of(found: list[Section]) -> str:

@@ -15,7 +15,8 @@ from ingestd.embed.extract.documents import Documents
 from ingestd.embed.extract.formats import Format, Kind
 from ingestd.embed.extract.skip import NoTextError
 from ingestd.embed.reading import file as file_module
-from ingestd.embed.reading.cut import SECTION_GAP, Cutter
+from ingestd.embed.reading.contents import SECTION_GAP
+from ingestd.embed.reading.cut import Cutter
 from ingestd.embed.reading.parts import Batch, End, Head
 from ingestd.embed.tokenize import WordTokenizer
 from ingestd.errors import ExtractionError, UnreadableError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
+    from ingestd.embed.extract.nest import Nest
     from ingestd.ports import Chunk, Extracted, Section
 
 Opened = tuple[int, int]
@@ -43,7 +45,7 @@ class Stub(Documents):
         """All are."""
         return Format("application/x-stub", Kind.DOCUMENT)
 
-    def sections(self, found: Format, file: BinaryIO, name: bytes) -> Iterator[Section]:
+    def sections(self, found: Format, file: BinaryIO, name: bytes, nest: Nest) -> Iterator[Section]:
         """What the stub gives."""
         return self._read(file)
 

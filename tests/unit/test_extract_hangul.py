@@ -118,7 +118,7 @@ def test_locked_and_damaged_hwpx(parts: dict[str, str], expected: type[Exception
 def test_hwpx_is_known_without_its_type_and_without_sections_damaged() -> None:
     """By its package; and a bomb is refused before it is unpacked."""
     found = hwpx(paragraph("글"))
-    assert text_of(sections(found, "a.zip")) == "글"
+    assert text_of(sections(found, "a.bin")) == "글"
     with pytest.raises(ExtractionError, match="no section"):
         sections(packed({"mimetype": "application/hwp+zip"}), "a.hwpx")
     with pytest.raises(ExtractionError, match="unpacked_bytes"):

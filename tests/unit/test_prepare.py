@@ -357,7 +357,7 @@ def test_whatever_a_parser_does_is_a_failure_of_the_document(
     def explode(*_: Any) -> None:
         raise RecursionError("too deep")
 
-    monkeypatch.setattr("ingestd.embed.reading.cut.extract", explode)
+    monkeypatch.setattr("ingestd.embed.reading.contents.extract", explode)
     found = prepare()
     assert found.outcome is Outcome.FAILED
     assert isinstance(found.error, ExtractionError)

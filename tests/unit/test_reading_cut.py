@@ -14,7 +14,8 @@ from ingestd.embed.extract import extract
 from ingestd.embed.extract.decode import decode
 from ingestd.embed.extract.skip import BinaryFileError, NoTextError
 from ingestd.embed.reading import segments as segments_module
-from ingestd.embed.reading.cut import WHOLE_BYTES, Cutter
+from ingestd.embed.reading.contents import WHOLE_BYTES
+from ingestd.embed.reading.cut import Cutter
 from ingestd.embed.reading.parts import Batch, End, Head, StarvedError
 from ingestd.embed.tokenize import WordTokenizer
 from ingestd.errors import ExtractionError, UnreadableError
@@ -212,7 +213,7 @@ def test_whatever_is_raised_is_a_failure_of_the_document(
     def explode(*_: object) -> None:
         raise raised
 
-    monkeypatch.setattr("ingestd.embed.reading.cut.extract", explode)
+    monkeypatch.setattr("ingestd.embed.reading.contents.extract", explode)
     fd, size = opened(b"words")
     with pytest.raises(expected, match=text):
         list(Cutter(CHUNKER).cut(fd, b"a.txt", size))

@@ -15,7 +15,8 @@ from ingestd.embed.chunk import Chunker
 from ingestd.embed.extract import cleaned, extract
 from ingestd.embed.extract.formats import format_of
 from ingestd.embed.extract.skip import SkipDocument
-from ingestd.embed.reading.cut import WHOLE_BYTES, Cutter
+from ingestd.embed.reading.contents import WHOLE_BYTES
+from ingestd.embed.reading.cut import Cutter
 from ingestd.embed.reading.parts import Batch
 from ingestd.embed.tokenize import WordTokenizer
 from ingestd.errors import DocumentError

@@ -40,7 +40,7 @@ __all__ = [
     "mime_of",
 ]
 
-EXTRACTOR_VERSION = 3
+EXTRACTOR_VERSION = 4
 """Part of the pipeline version: raise it with every change of what an extractor gives."""
 
 
@@ -62,7 +62,7 @@ def extract(data: bytes, path: bytes) -> Extracted:
         SkipDocument: the file is binary, undecodable or without text.
     """
     named = format_of(path)
-    if named is not None and named.kind in {Kind.BINARY, Kind.DOCUMENT}:
+    if named is not None and named.kind in {Kind.BINARY, Kind.DOCUMENT, Kind.ARCHIVE}:
         raise BinaryFileError(named.mime)
     # Only where texts are extracted are the decoders and parsers loaded.
     from ingestd.embed.extract.decode import decode  # noqa: PLC0415

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ingestd.embed.extract import damage
-from ingestd.embed.extract.bounds import MIB, Bounds
+from ingestd.embed.extract.bounds import OverrunError
 from ingestd.embed.extract.skip import EncryptedError
 from ingestd.embed.extract.xmlpull import events
 from ingestd.errors import ExtractionError
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO, BinaryIO
 
+    from ingestd.embed.extract.bounds import Bounds
     from ingestd.embed.extract.xmlpull import Event
 
 _END = b"PK\x05\x06"
 _END_RECORD = struct.Struct("<4s4H2LH")
 _COMMENT_BYTES = 65_535
-_ENCRYPTED = 1
+ENCRYPTED = 1
 _MANY = 0xFFFF  # more than can be said here: the real number stands elsewhere
 _LONG = 0xFFFF_FFFF
 _ENTRY_BYTES = 1024  # of the list of parts, far more than one takes
@@ -49,14 +50,14 @@ class Archive:
     """
 
     def __init__(self, file: BinaryIO, bounds: Bounds) -> None:
-        _refuse_long_list(file, bounds)
+        refuse_long_list(file, bounds)
         try:
             self._zip = zipfile.ZipFile(file)
         except damage.ARCHIVE as error:
             raise ExtractionError(f"damaged archive: {error}") from error
         infos = self._zip.infolist()
         refuse_bomb(infos, bounds)
-        if any(info.flag_bits & _ENCRYPTED for info in infos):
+        if any(info.flag_bits & ENCRYPTED for info in infos):
             raise EncryptedError("a password is needed")
         self._names = {info.filename: info for info in infos}
 
@@ -126,27 +127,14 @@ def refuse_bomb(infos: list[zipfile.ZipInfo], bounds: Bounds) -> None:
     """Refuse what would unpack to too much; what is unpacked is never more than is declared.
 
     Raises:
-        ExtractionError: it would.
+        OverrunError: it would.
     """
     unpacked = sum(info.file_size for info in infos)
     packed = sum(info.compress_size for info in infos)
-    if len(infos) > bounds.entries:
-        raise ExtractionError(
-            f"{len(infos):,} parts are packed in it; `extract.entries` allows {bounds.entries:,}"
-        )
-    if unpacked > bounds.unpacked_bytes:
-        raise ExtractionError(
-            f"it unpacks to {unpacked // MIB:,} MiB; `extract.unpacked_bytes` allows "
-            f"{bounds.unpacked_bytes // MIB:,} MiB"
-        )
-    if unpacked > MIB and unpacked > packed * bounds.unpacked_ratio:
-        raise ExtractionError(
-            f"it unpacks to {unpacked // max(packed, 1):,} times its size; "
-            f"`extract.unpacked_ratio` allows {bounds.unpacked_ratio:,}"
-        )
+    bounds.allow(len(infos), unpacked, packed)
 
 
-def _refuse_long_list(file: BinaryIO, bounds: Bounds) -> None:
+def refuse_long_list(file: BinaryIO, bounds: Bounds) -> None:
     """Refuse a list of parts that would take long to read, by what the end of the file says."""
     size = file.seek(0, 2)
     file.seek(max(0, size - _COMMENT_BYTES - _END_RECORD.size))
@@ -158,6 +146,6 @@ def _refuse_long_list(file: BinaryIO, bounds: Bounds) -> None:
     if (number != _MANY and number > bounds.entries) or (
         length != _LONG and length > bounds.entries * _ENTRY_BYTES
     ):
-        raise ExtractionError(
+        raise OverrunError(
             f"more parts are packed in it than `extract.entries` allows ({bounds.entries:,})"
         )

@@ -1,7 +1,8 @@
 """Documents that are no text: which reader takes a file, and what it gives.
 
 Each reader is a module of its own, loaded when the first file needs it, with a function
-``read(file, bounds)`` that yields sections. A plug-in takes the files whose suffixes it names.
+``read(file, bounds)`` that yields sections. What holds other documents is read with a nest, which
+knows how deep they are opened. A plug-in takes the files whose suffixes it names.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ingestd.embed.extract.bounds import Bounds
-from ingestd.embed.extract.formats import Format, Kind, format_of
-from ingestd.embed.extract.skip import UnsupportedError
+from ingestd.embed.extract.bounds import Bounds, Packed
+from ingestd.embed.extract.formats import MAIL, Format, Kind, format_of
+from ingestd.embed.extract.skip import BinaryFileError, UnsupportedError
+from ingestd.embed.secrets.sealed import Sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import BinaryIO
 
+    from ingestd.embed.extract.nest import Nest
     from ingestd.embed.extract.plugin import Plugin
     from ingestd.ports import Section
 
@@ -37,7 +40,13 @@ _MODULES = {
     "application/rtf": "rtf",
     "application/x-hwp": "hwp",
     "application/hwp+zip": "hwpx",
+    MAIL: "eml",
+    "application/vnd.ms-outlook": "msg",
+    "application/zip": "zipped",
+    "application/x-tar": "tarred",
 }
+_HOLDERS = frozenset({MAIL, "application/vnd.ms-outlook", "application/zip", "application/x-tar"})
+"""Whose readers take what is packed in them: ``read(file, bounds, nest)``."""
 _NOT_READ = {
     "application/msword": "a document of Word 97 to 2003; save it as .docx",
     "application/vnd.ms-powerpoint": "a presentation of PowerPoint 97 to 2003; save it as .pptx",
@@ -50,10 +59,23 @@ class Documents:
     Args:
         bounds: of what may be unpacked.
         plugins: readers of other formats; where two name the same suffix, the first one counts.
+        packed: how documents within documents are opened.
+
+    Attributes:
+        bounds: the same.
+        packed: the same.
+        sealed: tells of the path of what is packed whether it holds credentials.
     """
 
-    def __init__(self, bounds: Bounds | None = None, plugins: Iterable[Plugin] = ()) -> None:
-        self._bounds = bounds or Bounds()
+    def __init__(
+        self,
+        bounds: Bounds | None = None,
+        plugins: Iterable[Plugin] = (),
+        packed: Packed | None = None,
+    ) -> None:
+        self.bounds = bounds or Bounds()
+        self.packed = packed or Packed()
+        self.sealed = Sealed(self.packed.sealed)
         self._plugins: dict[str, Plugin] = {}
         for plugin in plugins:
             for suffix in plugin.suffixes:
@@ -79,7 +101,10 @@ class Documents:
         """
         if named is not None and named.kind is Kind.PLUGIN:
             return named
-        if not may_be_document(head, named):
+        is_archive = named is not None and named.kind is Kind.ARCHIVE
+        if is_archive and not self.packed.archives:
+            raise BinaryFileError("an archive; `extract.archives = true` opens it")
+        if not is_archive and not may_be_document(head, named):
             return None
         # Only where there is a document is what tells them apart loaded.
         from ingestd.embed.extract.recognise import recognised  # noqa: PLC0415
@@ -87,19 +112,21 @@ class Documents:
         found = recognised(head, view, named)
         if found is not None and found.mime in _NOT_READ:
             raise UnsupportedError(_NOT_READ[found.mime])
-        if found is not None and found.kind is Kind.DOCUMENT:
+        if found is not None and (found.kind is Kind.DOCUMENT or is_archive):
             return found
-        if named is not None and named.kind is Kind.DOCUMENT:
+        named_so = named is not None and named.kind is Kind.DOCUMENT and named.mime != MAIL
+        if is_archive or named_so:
             raise UnsupportedError("it is damaged, or holds something else than its name says")
         return None
 
-    def sections(self, found: Format, file: BinaryIO, name: bytes) -> Iterator[Section]:
+    def sections(self, found: Format, file: BinaryIO, name: bytes, nest: Nest) -> Iterator[Section]:
         """Yield the sections of a document.
 
         Args:
             found: what `recognised` found.
             file: the whole file.
             name: the last part of its path.
+            nest: reads what is packed in it.
 
         Raises:
             SkipDocument: it has no text, or needs a password.
@@ -109,7 +136,11 @@ class Documents:
 
             return sections(plugin, file, text_of(name))
         reader = import_module(f"ingestd.embed.extract.{_MODULES[found.mime]}")
-        given: Iterator[Section] = reader.read(file, self._bounds)
+        given: Iterator[Section] = (
+            reader.read(file, nest.bounds, nest)
+            if found.mime in _HOLDERS
+            else reader.read(file, nest.bounds)
+        )
         return given
 
     def _plugin(self, name: bytes) -> Plugin | None:
@@ -131,6 +162,8 @@ _STARTS = (
 
 def may_be_document(head: bytes, named: Format | None) -> bool:
     """Whether a closer look is worth it."""
-    return head.startswith(_STARTS) or (
-        named is not None and named.kind is Kind.DOCUMENT and b"%PDF-" in head
-    )
+    if head.startswith(_STARTS):
+        return True
+    if named is None or named.kind is not Kind.DOCUMENT:
+        return False
+    return named.mime == MAIL or b"%PDF-" in head

@@ -47,6 +47,8 @@ class Kind(Enum):
     """Subtitles of films."""
     DOCUMENT = "document"
     """No text, but a reader of its own: see `ingestd.embed.extract.documents`."""
+    ARCHIVE = "archive"
+    """Files packed together, which are read where the configuration says so."""
     PLUGIN = "plugin"
     """Read by somebody else's package: see `ingestd.embed.extract.plugin`."""
     BINARY = "binary"
@@ -68,6 +70,7 @@ PLAIN = Format("text/plain", Kind.PLAIN)
 HTML = Format("text/html", Kind.HTML)
 SCRIPT = Format("text/x-script", Kind.CODE)
 SHELL_SCRIPT = Format("text/x-script", Kind.BRACES)
+MAIL = "message/rfc822"
 INDENTED_SCRIPT = Format("text/x-script", Kind.INDENTED)
 
 _TEXTS = {
@@ -177,7 +180,14 @@ _DOCUMENTS = {
     "application/rtf": "rtf",
     "application/x-hwp": "hwp",
     "application/hwp+zip": "hwpx",
+    MAIL: "eml mht mhtml",
+    "application/vnd.ms-outlook": "msg",
 }
+_ARCHIVES = {
+    "application/zip": "zip",
+    "application/x-tar": "tar tgz tbz2 tbz txz",
+}
+_PACKERS = frozenset({"gz", "bz2", "xz"})
 _BINARIES = {
     "application/x-mobipocket-ebook": "mobi azw azw3",
     "application/vnd.oasis.opendocument.graphics": "odg",
@@ -186,7 +196,7 @@ _BINARIES = {
     "audio/*": "mp3 wav flac ogg oga opus m4a aac wma aif aiff mid midi",
     "video/*": "mp4 m4v mkv webm avi mov wmv flv mpg mpeg 3gp ogv m2ts",
     "font/*": "ttf otf woff woff2 eot ttc",
-    "application/x-archive": "zip tar gz tgz bz2 tbz2 xz txz zst lz lz4 lzma 7z rar jar war ear "
+    "application/x-archive": "gz bz2 xz zst lz lz4 lzma 7z rar jar war ear "
     "whl egg deb rpm apk ipa cab iso img dmg msi crx xpi nupkg gem cpio ar snap flatpak",
     "application/x-executable": "exe dll so dylib o a lib ko elf class pyc pyo pyd "
     "wasm bc beam node",
@@ -223,6 +233,7 @@ _TABLES = (
     (Kind.INDENTED, _INDENTED),
     (Kind.CODE, _OTHERS),
     (Kind.DOCUMENT, _DOCUMENTS),
+    (Kind.ARCHIVE, _ARCHIVES),
     (Kind.BINARY, _BINARIES),
 )
 
@@ -253,4 +264,6 @@ def format_of(path: bytes) -> Format | None:
     if name in _NAMES:
         return Format(*_NAMES[name])
     stem, dot, suffix = name.rpartition(".")
+    if suffix in _PACKERS and stem.endswith(".tar"):
+        suffix = "tar"
     return _SUFFIXES.get(suffix) if dot and stem else None

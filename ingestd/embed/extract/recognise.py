@@ -7,7 +7,8 @@ import zipfile
 from typing import TYPE_CHECKING
 
 from ingestd.embed.extract import damage, ole
-from ingestd.embed.extract.formats import Kind, format_of
+from ingestd.embed.extract.formats import MAIL, Kind, format_of
+from ingestd.embed.extract.unpack import MAGICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,9 +22,13 @@ _PDF_SURE = re.compile(
     re.DOTALL,
 )
 _PDF_START = 1024
+_MAIL = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:From [^\r\n]*\r?\n)?[\x21-\x39\x3b-\x7e]{1,100}[ \t]*:[ \t\r\n]"
+)
 _RTF = b"{\\rtf"
 _HWP_3 = re.compile(rb"HWP Document File V\d\.\d\d ?\x1a")
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+_TAR_PLACE = 257
 _MOST_MIME_BYTES = 200
 _MOST_TYPES_BYTES = 1024 * 1024
 
@@ -71,20 +76,27 @@ def recognised(head: bytes, view: Callable[[], BinaryIO], named: Format | None) 
         named: the format that its name tells; a text that happens to begin like a document stays
             one.
     """
+    if named is not None and named.mime == MAIL and _MAIL.match(head):
+        return named
+    if head.startswith((ole.MAGIC, *_ZIP)):
+        return _held(head, view(), named)
+    if named is not None and named.kind is Kind.ARCHIVE and _is_tar(head, named):
+        return _of("tar")
     is_document = named is not None and named.kind is Kind.DOCUMENT
     if _PDF_SURE.match(head) or (is_document and _PDF.search(head[:_PDF_START])):
         return _of("pdf")
     if head.startswith(_RTF):
         return _of("rtf")
-    if _HWP_3.match(head):
-        return _of("hwp")
-    if head.startswith(ole.MAGIC):
-        names = ole.top(view())
-        # Without a directory it is damaged: the reader of Hangul says how.
-        return _of(ole.kind(names)) if names or not _is_hangul(named) else named
-    if head.startswith(_ZIP):
-        return packed(view(), named)
-    return None
+    return _of("hwp") if _HWP_3.match(head) else None
+
+
+def _held(head: bytes, file: BinaryIO, named: Format | None) -> Format | None:
+    """The format of what holds streams or parts, by their names."""
+    if not head.startswith(ole.MAGIC):
+        return packed(file, named)
+    names = ole.top(file)
+    # Without a directory it is damaged: the reader of Hangul says how.
+    return _of(ole.kind(names)) if names or not _is_hangul(named) else named
 
 
 def _is_hangul(named: Format | None) -> bool:
@@ -98,9 +110,16 @@ def packed(file: BinaryIO, named: Format | None) -> Format | None:
             suffix = _suffix(archive)
     except (*damage.ARCHIVE, OSError):
         # Damaged: whoever reads what its name tells says how.
-        is_document = named is not None and named.kind is Kind.DOCUMENT
+        is_document = named is not None and named.kind in {Kind.DOCUMENT, Kind.ARCHIVE}
         return named if is_document else None
+    if not suffix and named is not None and named.kind is Kind.ARCHIVE:
+        return _of("zip")
     return _of(suffix)
+
+
+def _is_tar(head: bytes, named: Format) -> bool:
+    """Whether an archive is one of tar, compressed or not: the oldest ones have no mark."""
+    return head.startswith(MAGICS) or head[_TAR_PLACE:].startswith(b"ustar") or named == _of("tar")
 
 
 def _suffix(archive: zipfile.ZipFile) -> str:

@@ -32,7 +32,7 @@ def serve(channel: Channel, parent: int) -> None:
     missing = _close_in(orders, parent)
     try:
         chunker = Chunker(orders.tokenizer(), **asdict(orders.cutting))
-        documents = Documents(orders.bounds, orders.plugins)
+        documents = Documents(orders.bounds, orders.plugins, orders.packed)
         cutter = Cutter(chunker, lambda: channel.send(PROGRESS), documents=documents)
         os.dup2(nowhere, 2)  # from here on, what parsers print goes nowhere
         os.close(nowhere)

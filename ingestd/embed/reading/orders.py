@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestd.embed.cutting import Cutting
-from ingestd.embed.extract.bounds import Bounds
+from ingestd.embed.extract.bounds import Bounds, Packed
 from ingestd.embed.extract.plugin import Plugin
 from ingestd.embed.model import ModelSpec
 from ingestd.embed.tokenize import open_tokenizer
@@ -30,6 +30,7 @@ class Orders:
         timeout_s: processor time that may pass between two messages.
         sandbox: deny itself network, files and processes, as far as the kernel grants it.
         bounds: of what a document may unpack to.
+        packed: how documents within documents are opened.
         plugins: readers of other formats.
     """
 
@@ -40,6 +41,7 @@ class Orders:
     sandbox: bool = True
     bounds: Bounds = field(default_factory=Bounds)
     plugins: tuple[Plugin, ...] = ()
+    packed: Packed = field(default_factory=Packed)
 
     @classmethod
     def of(cls, message: dict[str, Any]) -> Orders:
@@ -55,6 +57,7 @@ class Orders:
             tuple(
                 Plugin(**{**row, "suffixes": tuple(row["suffixes"])}) for row in message["plugins"]
             ),
+            Packed(**{**message["packed"], "sealed": tuple(message["packed"]["sealed"])}),
         )
 
     def message(self) -> dict[str, Any]:
@@ -68,6 +71,7 @@ class Orders:
             "sandbox": self.sandbox,
             "bounds": asdict(self.bounds),
             "plugins": [asdict(plugin) for plugin in self.plugins],
+            "packed": asdict(self.packed),
         }
 
     def readable(self) -> Iterator[Path]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from ingestd.embed.extract.bounds import MIB, Bounds
+from ingestd.embed.extract.bounds import MIB, Bounds, Packed
 from ingestd.errors import ExtractionError
 
 from .messages import Received
@@ -18,7 +18,7 @@ from .process import PROGRAM, TOO_SLOW, Child
 from .wire import EndedError, NonsenseError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from ingestd.config import ExtractSettings
     from ingestd.embed.cutting import Cutting
@@ -52,6 +52,7 @@ class Pool:
         cutting: how documents are cut.
         settings: the bounds.
         plugins: readers of other formats.
+        sealed: patterns of names that hold credentials, for what is packed.
         program: arguments of the Python interpreter that runs the child.
 
     Attributes:
@@ -65,6 +66,7 @@ class Pool:
         settings: ExtractSettings,
         *,
         plugins: tuple[Plugin, ...] = (),
+        sealed: Iterable[str] = (),
         program: Sequence[str] = PROGRAM,
     ) -> None:
         self.recycled = 0
@@ -76,6 +78,7 @@ class Pool:
             sandbox=settings.sandbox == "auto",
             bounds=Bounds(settings.unpacked_bytes, settings.unpacked_ratio, settings.entries),
             plugins=plugins,
+            packed=Packed(settings.archives, settings.depth, tuple(sealed)),
         )
         self._settings = settings
         step = (cutting.size or 1) - cutting.overlap
