@@ -47,7 +47,9 @@ LARGEST = 200_000
 CORPUS = Path(__file__).resolve().parents[1] / "corpus"
 GROWTH_BYTES = 64 * MIB
 _PART = re.compile(r"[^:]*\.(?:xml|rels|opf|xhtml|bin): |[('\d].*")
-SETTINGS = ExtractSettings(memory_bytes=512 * MIB, timeout_s=TIMEOUT_S, recycle_documents=500)
+SETTINGS = ExtractSettings(
+    archives=True, memory_bytes=512 * MIB, timeout_s=TIMEOUT_S, recycle_documents=500
+)
 
 
 @dataclass(slots=True)

@@ -18,8 +18,24 @@ _BINARY = f"{SKIPPED}: binary"
 
 _ENDS = {
     **dict.fromkeys(
-        (".docx", ".pptx", ".xlsx", ".xlsb", ".odt", ".ods", ".odp", ".epub"), _ARCHIVE
+        (
+            ".docx",
+            ".pptx",
+            ".xlsx",
+            ".xlsb",
+            ".odt",
+            ".ods",
+            ".odp",
+            ".epub",
+            ".zip",
+            ".tgz",
+        ),
+        _ARCHIVE,
     ),
+    # Their last bytes are none of members.
+    **dict.fromkeys((".tar", ".txz"), f"{_ARCHIVE}|{INDEXED}"),
+    ".eml": INDEXED,
+    ".msg": f"{INDEXED}|{DEAD}: damaged compound file|{_UNSUPPORTED}",
     ".pdf": f"{DEAD}: damaged PDF",
     ".xls": f"{_UNSUPPORTED}: it is damaged",
     ".rtf": f"{INDEXED}|{SKIPPED}: no text",

@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import books
 import containers
 import lies
+import mails
 import notes
 import office
 import pdfs
@@ -41,7 +42,7 @@ from ingestd.memory import processes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MODULES = (texts, notes, containers, office, sheets, books, pdfs, lies, places)
+MODULES = (texts, notes, containers, office, sheets, books, pdfs, mails, lies, places)
 CORPUS = tuple(entry for module in MODULES for entry in module.ENTRIES)
 SHORT_SHARE = 4
 """The short run takes one file of so many, and all that are no files for long."""
@@ -54,6 +55,7 @@ SETTINGS = {
     "limits.retry_s": 0.5,
     "limits.retry_max_s": 0.5,
     "limits.file_bytes": 60 * MIB,
+    "extract.archives": True,
     "extract.timeout_s": 10,
     "extract.memory_bytes": 512 * MIB,
     "watch.settle_ms": 50,

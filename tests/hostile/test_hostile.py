@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 LEAST_FILES = 60
-SETTINGS = ExtractSettings(memory_bytes=512 * MIB, timeout_s=20)
+SETTINGS = ExtractSettings(archives=True, memory_bytes=512 * MIB, timeout_s=20)
 
 
 def test_the_corpus_is_large_and_no_name_comes_twice() -> None:

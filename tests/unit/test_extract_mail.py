@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import base64
 import io
+import random
+from email import message_from_bytes
 from email.message import EmailMessage
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from typing import TYPE_CHECKING
 
 import docx
 import pytest
 from officefiles import packed as zipped
 from packedfiles import letter, raw, read, told
 
-from ingestd.embed.extract import mailwords
+from ingestd.embed.extract import mailparts, mailwords
 from ingestd.embed.extract.bounds import Bounds, Packed
 from ingestd.embed.extract.charset import decoded
 from ingestd.embed.extract.skip import SkipDocument
 from ingestd.ports import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from email.mime.base import MIMEBase
+
+    from ingestd.embed.extract.mailparts import Part
 
 FROM = "From: 홍길동 <hong@example.com>"
 SUBJECT = "회의 결과"
@@ -318,3 +329,42 @@ def test_a_key_that_is_attached_is_left_out_by_its_name() -> None:
     packed = Packed(sealed=("id_rsa",))
     assert len(told(read(raw(mail), "a.eml", packed))) == 3
     assert len(told(read(raw(mail), "a.eml"))) == 4
+
+
+def _random_part(chance: random.Random, depth: int) -> MIMEBase:
+    """A part of any kind, with parts of any kind."""
+    if depth and chance.random() < 0.6:
+        whole = MIMEMultipart(chance.choice(["mixed", "related", "alternative"]))
+        for _ in range(chance.randrange(1, 4)):
+            whole.attach(_random_part(chance, depth - 1))
+        return whole
+    lines = [
+        chance.choice(["words", "", "--", "--x", "From me", "글", "a " * 60]) for _ in range(9)
+    ]
+    charset = chance.choice(["utf-8", "euc-kr", "us-ascii"])
+    text = "\n".join(line if charset != "us-ascii" or line.isascii() else "" for line in lines)
+    return MIMEText(text, chance.choice(["plain", "html", "csv"]), charset)
+
+
+def _leaves(part: Part) -> Iterator[Part]:
+    if not part.parts:
+        yield part
+    for one in part.parts:
+        yield from _leaves(one)
+
+
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
+def test_parts_are_those_that_the_standard_library_finds(newline: bytes) -> None:
+    """All of them, in order, byte for byte, whatever is in what."""
+    for seed in range(300):
+        mail = _random_part(random.Random(seed), 4)
+        data = mail.as_bytes().replace(b"\n", newline)
+        file = io.BytesIO(data)
+        root, number = mailparts.root_of(file, 10_000)
+        theirs = list(message_from_bytes(data).walk())
+        assert number == len(theirs)
+        leaves = [part for part in theirs if not part.is_multipart()]
+        assert [part.kind for part in _leaves(root)] == [p.get_content_type() for p in leaves]
+        found = [part.content(file, 1 << 20) or b"" for part in _leaves(root)]
+        wanted = [part.get_payload(decode=True) for part in leaves]
+        assert [one.rstrip() for one in found] == [bytes(one).rstrip() for one in wanted], seed

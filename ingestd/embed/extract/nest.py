@@ -75,6 +75,7 @@ class Nest:
         """Yield the sections of what is packed and is read in some way; as `sections` does."""
         if not self.may_open(path):
             return
+        counted = self.left_out.total()
         try:
             title: str | None = None
             for section in reads(replace(self, depth=self.depth - 1)):
@@ -84,7 +85,8 @@ class Nest:
         except (OverrunError, MemoryError):
             raise
         except SkipDocument as skip:
-            self.left_out[skip.reason] += 1
+            if self.left_out.total() == counted:  # else what is packed in it is counted
+                self.left_out[skip.reason] += 1
         except Exception:  # noqa: BLE001 - whatever it provokes in a parser
             self.left_out[DAMAGED] += 1
 
