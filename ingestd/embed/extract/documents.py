@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ingestd.embed.extract.plugin import Plugin
     from ingestd.ports import Section
 
+SECRET = "secret"  # noqa: S105 - a reason
 HEAD_BYTES = 8 * 1024
 _OOXML = "application/vnd.openxmlformats-officedocument."
 _ODF = "application/vnd.oasis.opendocument."
@@ -64,7 +65,6 @@ class Documents:
     Attributes:
         bounds: the same.
         packed: the same.
-        sealed: tells of the path of what is packed whether it holds credentials.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Documents:
     ) -> None:
         self.bounds = bounds or Bounds()
         self.packed = packed or Packed()
-        self.sealed = Sealed(self.packed.sealed)
+        self._sealed = Sealed(self.packed.sealed)
         self._plugins: dict[str, Plugin] = {}
         for plugin in plugins:
             for suffix in plugin.suffixes:
@@ -85,6 +85,19 @@ class Documents:
         """The format that a name tells."""
         plugin = self._plugin(name)
         return Format(plugin.mime, Kind.PLUGIN) if plugin else format_of(name)
+
+    def refused(self, path: str, *, guard: bool = True) -> str:
+        """Why what is packed under a path is not read, by its name; empty where it is.
+
+        Args:
+            path: its path in what holds it.
+            guard: whether names that hold credentials count.
+        """
+        if guard and self._sealed(path):
+            return SECRET
+        named = self.named(path.rpartition("/")[2].encode("utf-8", "replace"))
+        unread = {Kind.BINARY} if self.packed.archives else {Kind.BINARY, Kind.ARCHIVE}
+        return BinaryFileError().reason if named is not None and named.kind in unread else ""
 
     def recognised(
         self, head: bytes, view: Callable[[], BinaryIO], named: Format | None

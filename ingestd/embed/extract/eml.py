@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ingestd.embed.extract.charset import decoded
-from ingestd.embed.extract.mail import MESSAGES, Mail
+from ingestd.embed.extract.mail import Mail
 from ingestd.embed.extract.mailparts import root_of
 from ingestd.embed.extract.nest import MEMBER_BYTES
 from ingestd.embed.extract.skip import EncryptedError, SkipDocument
@@ -85,10 +85,9 @@ class _Reader:
             if shown:
                 yield from self._text(part)
         else:
-            kind = part.kind
-            identity = kind in MESSAGES
-            data = part.content(self._file, MEMBER_BYTES if identity else _ENCODED_BYTES)
-            yield from self._mail.attached(data, part.name, kind)
+            yield from self._mail.attached(
+                lambda: part.content(self._file, _ENCODED_BYTES), part.name, part.kind
+            )
 
     def _alternative(self, part: Part, *, shown: bool) -> Iterator[Section]:
         """Take one of several forms of a text: the plain one, if there is something in it."""

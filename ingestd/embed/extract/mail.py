@@ -92,11 +92,13 @@ class Mail:
             else:
                 yield replace(section, title=self._composer.title)
 
-    def attached(self, data: bytes | None, name: str, kind: str) -> Iterator[Section]:
+    def attached(
+        self, content: Callable[[], bytes | None], name: str, kind: str
+    ) -> Iterator[Section]:
         """Take what is attached, if it is a document.
 
         Args:
-            data: its bytes; None where there are too many of them.
+            content: gives its bytes; None where there are too many of them.
             name: of its file; may be empty.
             kind: its media type, as far as it is known.
         """
@@ -105,15 +107,18 @@ class Mail:
         if kind in _UNREAD:
             self._nest.left_out["unsupported"] += 1
             return
-        if data is None or len(data) > MEMBER_BYTES:
-            self._nest.left_out[TOO_LARGE] += 1
-            return
-        yield from self._composer.rest()
         path = name or f"attached{_SUFFIXES.get(kind, '')}"
         if kind in MESSAGES:
             path, name = "attached.eml", ""
         elif not name:
             name = kind
+        if not self._nest.may_open(path):
+            return
+        yield from self._composer.rest()
+        data = content()
+        if data is None or len(data) > MEMBER_BYTES:
+            self._nest.left_out[TOO_LARGE] += 1
+            return
         try:
             yield from self._nest.sections(data, path, name)
         except OverrunError:  # the mail itself is read all the same

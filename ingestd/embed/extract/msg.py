@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ingestd.embed.extract import lzfu, rtf
 from ingestd.embed.extract.bounds import OverrunError
 from ingestd.embed.extract.charset import decoded
-from ingestd.embed.extract.mail import MESSAGES, Mail
+from ingestd.embed.extract.mail import Mail
 from ingestd.embed.extract.mailwords import moment
 from ingestd.embed.extract.mapi import ITEM, PART, Storage, code_page, opened
 from ingestd.embed.extract.nest import DAMAGED, MEMBER_BYTES, TOO_LARGE
@@ -112,6 +112,18 @@ class _Reader:
             self._nest.left_out[skip.reason] += 1
             return ""
 
+    def _content_of(self, attached: Storage) -> Callable[[], bytes | None]:
+        """Gives the bytes of what is attached."""
+
+        def content() -> bytes | None:
+            size = attached.size(_DATA)
+            if size > MEMBER_BYTES:
+                return None
+            self._nest.bounds.spend(0, size)
+            return attached.binary(_DATA)
+
+        return content
+
     def _of(self, item: Storage) -> Callable[[Nest], Iterator[Section]]:
         """Reads an item in this one."""
         return lambda nest: _Reader(item, self._bounds, nest).sections()
@@ -127,15 +139,10 @@ class _Reader:
             if inner is not None:
                 yield from self._mail.within(self._of(inner))
                 return
-            size = attached.size(_DATA)
-            data = None
-            if size <= MEMBER_BYTES:
-                self._nest.bounds.spend(0, size)
-                data = attached.binary(_DATA)
-            kind = attached.text(_TYPE).strip().lower()
-            kind = "" if kind in MESSAGES and data and data.startswith(b"\xd0\xcf") else kind
-            if data != b"":
-                yield from self._mail.attached(data, attached.text(*_FILE_NAMES), kind)
+            if attached.size(_DATA):
+                kind = attached.text(_TYPE).strip().lower()
+                file_name = " ".join(attached.text(*_FILE_NAMES).replace("\\", "/").split())
+                yield from self._mail.attached(self._content_of(attached), file_name, kind)
         except OverrunError:
             self._nest.left_out[TOO_LARGE] += 1
         except ExtractionError:

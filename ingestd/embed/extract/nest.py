@@ -26,14 +26,13 @@ MOST_HEADINGS = 12
 TOO_DEEP = "nested deeper than `extract.depth`"
 TOO_LARGE = "too large"
 DAMAGED = "damaged"
-SECRET = "secret"  # noqa: S105 - a reason
 
 Read = Callable[[bytes, bytes, "Nest"], Iterator[Section]]
 """Reads what is packed in a document: its bytes, the last part of its name, and what is below."""
 
 
-def _no_secret(_path: str) -> bool:
-    return False
+def _taken(_path: str) -> str:
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +43,14 @@ class Nest:
         read: reads whatever is packed, by its content and its name.
         bounds: of the file and of all that is packed in it.
         depth: how many levels further down are opened.
-        sealed: whether a path says that what it leads to holds credentials.
+        refused: why a path alone says that what it leads to is not read; empty where it is.
         left_out: how many were left out, by their reasons.
     """
 
     read: Read
     bounds: Shared
     depth: int
-    sealed: Callable[[str], bool] = _no_secret
+    refused: Callable[[str], str] = _taken
     left_out: Counter[str] = field(default_factory=Counter)
 
     def sections(self, data: bytes, path: str, heading: str) -> Iterator[Section]:
@@ -92,13 +91,10 @@ class Nest:
 
     def may_open(self, path: str) -> bool:
         """Whether what lies there may be read; if not, it is counted."""
-        if self.sealed(path):
-            self.left_out[SECRET] += 1
-        elif self.depth <= 0:
-            self.left_out[TOO_DEEP] += 1
-        else:
-            return True
-        return False
+        reason = self.refused(path) or (TOO_DEEP if self.depth <= 0 else "")
+        if reason:
+            self.left_out[reason] += 1
+        return not reason
 
     def nothing(self) -> SkipDocument:
         """Why there is nothing to be read in all of it."""

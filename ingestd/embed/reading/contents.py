@@ -5,7 +5,7 @@ The same reads what is packed in a document: mails have attachments, and archive
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -79,9 +79,12 @@ class Contents:
             DocumentError: it cannot be read.
         """
         bounds = Shared.of(self._documents.bounds, file.size)
-        nest = Nest(self._packed, bounds, self._documents.packed.depth)
-        if guard:
-            nest = replace(nest, sealed=self._documents.sealed)
+        nest = Nest(
+            self._packed,
+            bounds,
+            self._documents.packed.depth,
+            lambda path: self._documents.refused(path, guard=guard),
+        )
         return self._of(file, name, nest, self._progress)
 
     def _packed(self, data: bytes, name: bytes, nest: Nest) -> Iterator[Section]:
