@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import lzma
 import struct
 import sys
-import tarfile
-from email.message import EmailMessage
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import compressed_rtf
 import docx
 import pptx
 import pypdf
 import xlsxwriter
 import xlwt
-from aspose.email_foss.msg import MapiMessage
+from holding import MAIL, holders
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
 
@@ -50,12 +45,7 @@ def documents() -> dict[str, bytes]:
         "a.odp": opendocument("presentation", _ODP, "A title"),
         "a.epub": _book(),
         "a.rtf": _RTF,
-        "b.eml": mail(),
-        "a.msg": items(),
-        "a.zip": packed({"docs/a.md": _MARKDOWN, "a.docx": _word(), "a.eml": mail()}),
-        "a.tar": tar({"docs/a.md": _MARKDOWN.encode(), "a.eml": mail()}),
-        "a.tgz": gzip.compress(tar({"docs/a.md": _MARKDOWN.encode(), "a.eml": mail()}), mtime=0),
-        "a.txz": lzma.compress(tar({"docs/a.md": _MARKDOWN.encode()})),
+        **holders(_word(), _RTF, _MARKDOWN),
     }
 
 
@@ -71,49 +61,6 @@ def encrypted_pdf(user: str, owner: str) -> bytes:
     writer.encrypt(user, owner)
     out = io.BytesIO()
     writer.write(out)
-    return out.getvalue()
-
-
-@cache
-def mail() -> bytes:
-    """A mail with something of all that its reader knows."""
-    inner = EmailMessage()
-    inner["Subject"] = "안쪽"
-    inner.set_content("inner words")
-    made = EmailMessage()
-    made["Subject"] = "회의 결과 words"
-    made["From"] = "홍길동 <hong@example.com>"
-    made["Date"] = "Thu, 05 Mar 2026 14:03:00 +0900"
-    made.set_content("본문입니다.\n", charset="euc-kr")
-    made.add_alternative("<p>본문입니다.</p>", subtype="html")
-    made.add_attachment(_word(), maintype="application", subtype="x", filename="회의록.docx")
-    made.add_attachment("a,b\n1,2\n", subtype="csv", filename="a.csv")
-    made.add_attachment(inner)
-    made.set_boundary("==x==")
-    return made.as_bytes()
-
-
-def items(rich: bytes = b"") -> bytes:
-    """An item of Outlook in which another one is."""
-    inner = MapiMessage.create("inner", "inner words")
-    made = MapiMessage.create("회의 결과", "" if rich else "본문입니다.\r\n" * 99)
-    made.add_recipient("kim@example.com", display_name="김")
-    made.add_attachment("회의록.docx", _word())
-    made.add_attachment("a.csv", b"a,b\n1,2\n")
-    made.add_embedded_message_attachment(inner)
-    rich = rich or compressed_rtf.compress(_RTF, compressed=True)
-    made.set_property(0x1009, 0x0102, rich)
-    return made.to_bytes()
-
-
-def tar(parts: dict[str, bytes]) -> bytes:
-    """A tar archive of these files."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, content in parts.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
     return out.getvalue()
 
 
@@ -317,16 +264,6 @@ NOTE x
 1:00:00.000 --> 1:00:01.000
 more
 """
-_MAIL = """From: a@b
-Subject: words
-Content-Type: multipart/mixed; boundary=x
-
---x
-Content-Type: text/html
-
-<p>words
---x--
-"""
 _TEXTS: tuple[tuple[str, str | bytes], ...] = (
     ("a.md", _MARKDOWN),
     ("a.html", _HTML),
@@ -347,7 +284,7 @@ _TEXTS: tuple[tuple[str, str | bytes], ...] = (
     ("a.ipynb", _NOTEBOOK),
     ("a.srt", _SRT),
     ("a.vtt", _VTT),
-    ("a.eml", _MAIL),
+    ("a.eml", MAIL),
     ("a.org", "* One\n** Two\nwords\n#+BEGIN_SRC\nx\n#+END_SRC\n| a | b |\n"),
     ("a.adoc", "= One\n\n== Two\n\nwords\n\n----\nx\n----\n\n* a\n** b\n\n|===\n|a |b\n|===\n"),
     ("utf16.txt", "words 한글\n".encode("utf-16") * 20),

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "profiling"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import archives
 import books
 import containers
 import lies
@@ -42,7 +43,7 @@ from ingestd.memory import processes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MODULES = (texts, notes, containers, office, sheets, books, pdfs, mails, lies, places)
+MODULES = (texts, notes, containers, office, sheets, books, pdfs, mails, archives, lies, places)
 CORPUS = tuple(entry for module in MODULES for entry in module.ENTRIES)
 SHORT_SHARE = 4
 """The short run takes one file of so many, and all that are no files for long."""
