@@ -11,8 +11,8 @@ from aspose.email_foss.msg import MapiMessage
 from packedfiles import letter, read, told
 
 from ingestd.embed.extract import lzfu
-from ingestd.embed.extract.bounds import Bounds, Packed
-from ingestd.embed.extract.skip import SkipDocument
+from ingestd.embed.extract.bounds import MIB, Bounds, Packed
+from ingestd.embed.extract.skip import SkipDocument, UnsupportedError
 from ingestd.errors import ExtractionError
 
 SUBJECT = "회의 결과"
@@ -171,3 +171,16 @@ def test_many_attachments_are_bounded() -> None:
         made.add_attachment(f"{number}.txt", b"words")
     found = told(read(made.to_bytes(), "a.msg", bounds=Bounds(entries=10)))
     assert len(found) == 4 + 10
+
+
+def test_a_large_item_is_known() -> None:
+    """Its directory stands at its end, where the header does not lead."""
+    made = item()
+    made.add_attachment("a.bin", bytes(18 * MIB))
+    made.add_attachment("b.txt", "읽을 글".encode())
+    data = made.to_bytes()
+    assert _texts(data)[-1] == "읽을 글"
+    start = struct.unpack_from("<I", data, 68)[0]
+    for broken in (start + 1 << 9, 68):  # the list of the rest leads to itself, or nowhere
+        with pytest.raises((UnsupportedError, ExtractionError)):
+            read(data[:broken] + struct.pack("<I", 0xFFFFFFF0) * 64 + data[broken + 256 :], "a.msg")

@@ -17,6 +17,7 @@ _HEADER_SECTORS = 109  # of the table of sectors, as many are listed in the head
 _SHIFTS = (9, 12)
 _ENTRY_BYTES = 128
 _MOST_SECTORS = 1_024  # of the directory
+_MOST_STEPS = 64  # to a page of the table: enough for 500 MB
 _NONE = 0xFFFF_FFFA  # from here on, numbers of sectors have another meaning
 _NO_ENTRY = 0xFFFF_FFFF
 _ENTRY = struct.Struct("<64sHBBIII")
@@ -64,19 +65,36 @@ def _directory(file: BinaryIO) -> bytes:
     (sector,) = struct.unpack_from("<I", header, 48)
     if shift not in _SHIFTS:
         return b""
-    table = struct.unpack_from(f"<{_HEADER_SECTORS}I", header, 76)
     found = bytearray()
     for _ in range(_MOST_SECTORS):
         if sector >= _NONE:
             break
         found += _sector(file, sector, shift)
-        # A file whose table does not fit into the header has its directory long before.
         place = sector * 4
-        page = table[place >> shift] if place >> shift < len(table) else _NONE
+        page = _page(file, header, shift, place >> shift)
         if page >= _NONE:
             break
         (sector,) = struct.unpack_from("<I", _sector(file, page, shift), place % (1 << shift))
     return bytes(found)
+
+
+def _page(file: BinaryIO, header: bytes, shift: int, number: int) -> int:
+    """The sector that holds a page of the table of sectors, by the page's number."""
+    if number < _HEADER_SECTORS:
+        return int(struct.unpack_from("<I", header, 76 + 4 * number)[0])
+    # A long file has a chain of sectors that list the rest; the last number in each leads on.
+    listed = (1 << shift) // 4 - 1
+    steps, number = divmod(number - _HEADER_SECTORS, listed)
+    (sector,) = struct.unpack_from("<I", header, 68)
+    if steps > _MOST_STEPS:
+        return _NONE
+    for _ in range(steps):
+        if sector >= _NONE:
+            return _NONE
+        (sector,) = struct.unpack_from("<I", _sector(file, sector, shift), 4 * listed)
+    if sector >= _NONE:
+        return _NONE
+    return int(struct.unpack_from("<I", _sector(file, sector, shift), 4 * number)[0])
 
 
 def _sector(file: BinaryIO, number: int, shift: int) -> bytes:
