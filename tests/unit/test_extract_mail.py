@@ -128,6 +128,28 @@ def test_of_several_forms_of_a_text_the_plain_one_is_taken() -> None:
     ]
 
 
+def test_a_page_that_is_laid_out_by_tables() -> None:
+    """Cells without words are nothing; rows with words keep what parts them."""
+    mail = EmailMessage()
+    mail["Subject"] = SUBJECT
+    page = (
+        f"<h1>{SUBJECT}</h1><table><tr><td> <td><table><tr><td><img><td>| <tr><td><td>여름 소식"
+        "</table><td></table><ul><li>하나</li><li>둘</li></ul><table><tr><td>값<td>1<td></table><h2>끝</h2>글"
+    )
+    mail.set_content(page, subtype="html")
+    found = read(raw(mail), "a.eml")
+    assert told(found) == [
+        ((SUBJECT,), SUBJECT),
+        ((SUBJECT,), "여름 소식"),
+        ((SUBJECT,), "하나"),
+        ((SUBJECT,), "둘"),
+        ((SUBJECT,), "값 | 1"),
+        ((SUBJECT, "끝"), "끝"),
+        ((SUBJECT, "끝"), "글"),
+    ]
+    assert "하나\n둘\n\n값" in found[0].text
+
+
 def test_what_is_attached_beside_one_form_of_a_text_is_read() -> None:
     """Some programs put it within the form that is not taken."""
     page = EmailMessage()

@@ -16,7 +16,7 @@ from ingestd.embed.extract.skip import SkipDocument, UnsupportedError
 from ingestd.errors import ExtractionError
 
 SUBJECT = "회의 결과"
-HTML, RTF, INTERNET_PAGE, PAGE = 0x1013, 0x1009, 0x3FDE, 0x3FFD
+HTML, RTF, INTERNET_PAGE, PAGE, WRITTEN = 0x1013, 0x1009, 0x3FDE, 0x3FFD, 0x1016
 BINARY, NUMBER, STRING_8 = 0x0102, 0x0003, 0x001E
 
 
@@ -93,8 +93,8 @@ def test_texts_of_eight_bits_are_decoded(page: int, codec: str) -> None:
         assert _texts(data) == ["주간 회의", "안녕하세요. 회의록을 보냅니다."]
 
 
-def test_a_page_is_read_where_there_is_no_plain_text() -> None:
-    """In the encoding that is declared; rich text comes last."""
+def test_a_page_is_read_where_nobody_wrote_plain_text() -> None:
+    """Or where the plain one was made from it. Rich text comes last."""
     made = item("")
     made.set_property(HTML, BINARY, "<h1>제목</h1><p>쪽</p>".encode("cp949"))
     made.set_property(INTERNET_PAGE, NUMBER, 949)
@@ -102,6 +102,13 @@ def test_a_page_is_read_where_there_is_no_plain_text() -> None:
         ((SUBJECT, "제목"), "제목"),
         ((SUBJECT, "제목"), "쪽"),
     ]
+    made = item("words <https://example.com/link>")
+    made.set_property(HTML, BINARY, b"<p>words")
+    made.set_property(WRITTEN, NUMBER, 1)
+    assert _texts(made.to_bytes())[2:] == ["words <https://example.com/link>"]
+    made.set_property(WRITTEN, NUMBER, 3)
+    made.add_attachment("a.txt", b"more")
+    assert _texts(made.to_bytes())[2:] == ["words", "more"]
     made = item("")
     rich = rb"{\rtf1\ansi\ansicpg949 \'c7\'d1\'b1\'db words\par more\par}"
     made.set_property(RTF, BINARY, compressed_rtf.compress(rich, compressed=True))

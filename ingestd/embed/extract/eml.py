@@ -83,7 +83,7 @@ class _Reader:
                 yield from self._part(one, shown=shown)
         elif self._is_shown(part):
             if shown:
-                yield from self._text(part)
+                yield from self._text(part, self._decoded(part))
         else:
             yield from self._mail.attached(
                 lambda: part.content(self._file, _ENCODED_BYTES), part.name, part.kind
@@ -91,19 +91,23 @@ class _Reader:
 
     def _alternative(self, part: Part, *, shown: bool) -> Iterator[Section]:
         """Take one of several forms of a text: the plain one, if there is something in it."""
-        plain = next((one for one in part.parts if self._is_plain(one)), None) if shown else None
+        plain, text = self._plain(part) if shown else (None, "")
         if plain is not None:
-            yield from self._text(plain)
+            yield from self._text(plain, text)
         for one in part.parts:
             other = one.kind.startswith("text/") and one.kind != "text/html"
             if one is plain or (other and not one.is_attached):
                 continue
             yield from self._part(one, shown=shown and plain is None)
 
-    def _is_plain(self, part: Part) -> bool:
-        if part.kind != "text/plain" or part.is_attached:
-            return False
-        return not self._decoded(part).isspace() and bool(self._decoded(part))
+    def _plain(self, part: Part) -> tuple[Part | None, str]:
+        """The plain form of a text, if there is one and something in it."""
+        for one in part.parts:
+            if one.kind == "text/plain" and not one.is_attached:
+                text = self._decoded(one)
+                if text.strip():
+                    return one, text
+        return None, ""
 
     def _is_shown(self, part: Part) -> bool:
         """Whether it is text of the mail itself."""
@@ -114,8 +118,7 @@ class _Reader:
         named = bool(part.name) and self._has_text
         return part.kind in _SHOWN and not part.is_attached and not named
 
-    def _text(self, part: Part) -> Iterator[Section]:
-        text = self._decoded(part)
+    def _text(self, part: Part, text: str) -> Iterator[Section]:
         self._has_text = self._has_text or bool(text.strip())
         if part.kind == "text/html":
             yield from self._mail.page(text)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ingestd.embed.extract import html
 from ingestd.embed.extract.bounds import OverrunError
-from ingestd.embed.extract.compose import Composer, clean
+from ingestd.embed.extract.compose import Composer, clean, label
 from ingestd.embed.extract.lines import paragraphs
 from ingestd.embed.extract.nest import MEMBER_BYTES, TOO_LARGE, under
 from ingestd.ports import Extracted
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from ingestd.ports import Section
 
 _MOST_NAMES_CHARS = 500
+# Pages of mails are laid out by tables: what such a cell is parted by says nothing at the margin.
+_BARS = re.compile(r"^(?:[ ]?\|[ ]?)+|(?:[ ]?\|[ ]?)+$", re.MULTILINE)
+_WORD = re.compile(r"\w|[^\x00-\x7f]")
 _LEFT_OUT = ("image/", "audio/", "video/", "font/")
 _NO_DOCUMENTS = frozenset(
     {
@@ -76,12 +80,20 @@ class Mail:
             yield from self._composer.full()
 
     def page(self, text: str) -> Iterator[Section]:
-        """Take a page of HTML."""
-        yield from self._composer.rest()
-        extracted = html.extract(clean(text))
-        if extracted.text:
-            found = under(extracted, "", self._subject)
-            yield replace(found, title=self._composer.title)
+        """Take a page of HTML; its headings stand below the subject."""
+        extracted, composer = html.extract(clean(text)), self._composer
+        last = 0
+        for block in extracted.blocks:
+            words = _BARS.sub("", extracted.text[block.start : block.end]).strip("\n")
+            close = extracted.text[last : block.start] == "\n"
+            last = block.end
+            if not _WORD.search(words) or (block.heading and label(words) == self._subject):
+                continue
+            if block.heading:
+                composer.heading(block.heading + 1, words)
+            else:
+                composer.paragraph(words, close=close)
+            yield from composer.full()
 
     def sections(self, found: Iterator[Section]) -> Iterator[Section]:
         """Take what the reader of another format makes of its text, under the subject."""

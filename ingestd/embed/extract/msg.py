@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _SUBJECT = 0x0037
 _BODY, _HTML, _RTF = 0x1000, 0x1013, 0x1009
+_WRITTEN, _PLAIN = 0x1016, 1
 _DATA, _TYPE = 0x3701, 0x370E
 _FILE_NAMES = (0x3707, 0x3704, 0x3001)
 _SENDER = ((0x0042, 0x0C1A), (0x5D01, 0x5D02, 0x0065, 0x0C1F))
@@ -88,12 +89,13 @@ class _Reader:
         return {kind: ", ".join(filter(None, people)) for kind, people in found.items()}
 
     def _body(self) -> Iterator[Section]:
-        """The plain text, else the page, else the rich text."""
+        """The text as it was written: a page, else plain text, else rich text."""
         item = self._item
-        if text := item.text(_BODY):
-            yield from self._mail.text(text)
-        elif page := self._page():
+        if item.number(_WRITTEN) != _PLAIN and (page := self._page()).strip():
+            # The plain text is made from it then, with all the addresses behind its links.
             yield from self._mail.page(page)
+        elif text := item.text(_BODY):
+            yield from self._mail.text(text)
         elif packed := item.binary(_RTF):
             try:
                 plain = lzfu.unpacked(packed)
