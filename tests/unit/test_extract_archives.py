@@ -7,13 +7,17 @@ import gzip
 import io
 import lzma
 import tarfile
+import tempfile
 import zipfile
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 from officefiles import packed as zipped
 from packedfiles import letter, raw, read, told
 
+from ingestd.config import ExtractSettings
+from ingestd.embed.cutting import Cutting
 from ingestd.embed.extract.bounds import MIB, Bounds, OverrunError, Packed
 from ingestd.embed.extract.skip import (
     BinaryFileError,
@@ -21,12 +25,18 @@ from ingestd.embed.extract.skip import (
     NoTextError,
     UnsupportedError,
 )
+from ingestd.embed.model import locate
+from ingestd.embed.reading.parts import Batch, Head
+from ingestd.embed.reading.pool import Pool
 from ingestd.embed.secrets.sealed import Sealed
 from ingestd.errors import ExtractionError
+from ingestd.pipeline import pipeline_version
 from ingestd.watch.defaults import SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ingestd.embed.reading.parts import Part
 
 MARKDOWN = "# 제목\n\n글입니다.\n"
 
@@ -296,3 +306,44 @@ def test_a_long_text_is_read_in_segments() -> None:
     assert len(found) > 1
     assert {headings for headings, _ in told(found)} == {("a.txt",)}
     assert sum(text.count(line.strip()) for _, text in told(found)) == 60_000
+
+
+def test_how_archives_are_opened_is_part_of_the_pipeline_version() -> None:
+    """So that a change of the options takes up again what they are about."""
+    spec = locate("hash")
+    settings = [
+        ExtractSettings(),
+        ExtractSettings(archives=True),
+        ExtractSettings(depth=3),
+        ExtractSettings(archives=True, depth=3),
+    ]
+    cutting = Cutting(spec.max_tokens)
+    assert len({pipeline_version(cutting, spec, one) for one in settings}) == 4
+
+
+def test_the_child_reads_archives_as_it_is_told() -> None:
+    """Its bounds and rules are those of the configuration; places of chunks never go back."""
+    spec = locate("hash")
+    settings = ExtractSettings(archives=True, depth=1, entries=50)
+    pool = Pool(spec, Cutting(spec.max_tokens), settings, sealed=("*.vault",))
+    try:
+        data = zipped({**PARTS, "a.vault": "no", "b.zip": zipped({"c.txt": "too deep"})})
+        head, *batches, _ = _parts(pool, data)
+        assert isinstance(head, Head)
+        assert (head.title, head.mime) == ("", "application/zip")
+        chunks = [chunk for one in batches if isinstance(one, Batch) for chunk in one.chunks]
+        assert list(dict.fromkeys(chunk.headings[0] for chunk in chunks)) == PATHS
+        places = [(chunk.start, chunk.end) for chunk in chunks]
+        assert all(one[1] <= other[0] for one, other in pairwise(places))
+        with pytest.raises(ExtractionError, match=r"extract\.entries"):
+            _parts(pool, zipped({str(number): "" for number in range(51)}))
+        assert _parts(pool, zipped({"id_rsa.txt": "글"}))
+    finally:
+        pool.close()
+
+
+def _parts(pool: Pool, data: bytes) -> list[Part]:
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        return list(pool.cut(file.fileno(), b"a.zip", len(data)))

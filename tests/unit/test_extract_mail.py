@@ -334,6 +334,18 @@ def test_a_text_that_is_named_like_a_mail_stays_one() -> None:
     assert _texts(b"<!doctype html><p>a page</p>") == ["a page"]
 
 
+def test_a_page_that_a_browser_saved_is_its_text() -> None:
+    """What it was laid out by is none."""
+    mail = MIMEMultipart("related")
+    mail["From"] = "<Saved by Blink>"
+    mail["Subject"] = "=?utf-8?Q?=EC=95=88=EB=82=B4?="
+    mail.attach(MIMEText("<html><body><h1>제목</h1><p>쪽</p></body></html>", "html", "utf-8"))
+    mail.attach(MIMEText("body { color: red }", "css", "utf-8"))
+    mail.attach(MIMEText("alert(1)", "javascript", "utf-8"))
+    for name in ("a.mht", "a.mhtml"):
+        assert _texts(raw(mail), name) == ["안내", "From: <Saved by Blink>", "제목", "쪽"]
+
+
 def test_what_is_encrypted_is_left_out() -> None:
     """Neither its parts nor their names are text."""
     mail = (
