@@ -60,7 +60,9 @@ _WORD = documents()["a.docx"]
 _ITEMS = documents()["a.msg"]
 _RTF_BOMB = struct.pack("<IIII", 0, 1 << 31, 0x75465A4C, 0) + (b"\xff" + b"\x00\x0f" * 8) * 60_000
 ENTRIES = [
-    Hostile(b"deep.eml", repeated(_NESTED, 3_000, tail=b"words"), INDEXED, "3,000 mails in mails"),
+    Hostile(
+        b"deep-mails.eml", repeated(_NESTED, 3_000, tail=b"words"), INDEXED, "3,000 mails in mails"
+    ),
     Hostile(
         b"deep-parts.eml",
         data(
@@ -180,4 +182,29 @@ ENTRIES = [
         b"self.msg", data(_self_embedded(_ITEMS)), f"{INDEXED}|{DEAD}|{SKIPPED}", "items of itself"
     ),
     Hostile(b"rich.msg", data(item(_WORD, _RTF_BOMB, "")), INDEXED, "rich text that grows"),
+    Hostile(
+        b"cells.eml",
+        data(
+            b"Subject: a\nContent-Type: text/html\n\n<pre>" + b"| " * 400_000 + b"x<td>" * 9 + b"|"
+        ),
+        INDEXED,
+        "400,000 empty cells",
+    ),
+    Hostile(
+        b"guesses.eml",
+        data(
+            b"Subject:"
+            + b" =?utf-8?Q?a?= \xff\xfe" * 3_000
+            + (b"\nTo: " + b"\xfe\xff" * 9)
+            + b"\n\na"
+        ),
+        INDEXED,
+        "bytes in no encoding, 3,000 times",
+    ),
+    Hostile(
+        b"parts-parameters.eml",
+        repeated(b'--x\nContent-Type: text/x; a="' + b";" * 4_000 + b"\n\n", 5_000, head=_MULTI),
+        INDEXED,
+        "5,000 parts with 4,000 parameters each",
+    ),
 ]

@@ -48,19 +48,33 @@ def decoded(data: bytes, declared: str = "", *, markup: bool = False) -> str:
     Raises:
         SkipDocument: it is no text, or in no encoding that is known.
     """
-    name = charset_of(declared)
-    text = _strict(data, name) if _SHIFTED.fullmatch(name) else None
-    if text is None and not data.isascii():
-        text = _strict(data, "utf-8")
-        if text is None and name in {"", "cp1252"}:
-            text = _korean(data)
-        if text is None and name not in {"", "utf-8"}:
-            text = _strict(data, name)
-        if text is None and name:
-            text = _nearly(data, name)
+    text = _fitting(data, charset_of(declared))
     if text is None:
         return decode(data, markup=markup)
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", " ")
+
+
+def words(data: bytes, declared: str = "") -> str:
+    """Decode a few words, such as a name, in whatever they are: of so few a guess says nothing."""
+    text = data.decode() if data.isascii() else None
+    if text is None or _SHIFTED.fullmatch(charset_of(declared)):
+        text = _fitting(data, charset_of(declared))
+    if text is None:
+        text = data.decode("cp1252", "replace")
+    return text.replace("\0", " ")
+
+
+def _fitting(data: bytes, name: str) -> str | None:
+    """Text in what is declared, in UTF-8, or in Korean; None where none of these fits."""
+    text = _strict(data, name) if _SHIFTED.fullmatch(name) else None
+    if text is not None or data.isascii():
+        return text
+    text = _strict(data, "utf-8")
+    if text is None and name in {"", "cp1252", "utf-8"}:
+        text = _korean(data)
+    if text is None and name not in {"", "utf-8"}:
+        text = _strict(data, name)
+    return _nearly(data, name) if text is None and name else text
 
 
 def _nearly(data: bytes, name: str) -> str | None:

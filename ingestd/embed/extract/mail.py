@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ingestd.ports import Section
 
 _MOST_NAMES_CHARS = 500
-# Pages of mails are laid out by tables: what such a cell is parted by says nothing at the margin.
-_BARS = re.compile(r"^(?:[ ]?\|[ ]?)+|(?:[ ]?\|[ ]?)+$", re.MULTILINE)
 _WORD = re.compile(r"\w|[^\x00-\x7f]")
 _LEFT_OUT = ("image/", "audio/", "video/", "font/")
 _NO_DOCUMENTS = frozenset(
@@ -84,7 +82,7 @@ class Mail:
         extracted, composer = html.extract(clean(text)), self._composer
         last = 0
         for block in extracted.blocks:
-            words = _BARS.sub("", extracted.text[block.start : block.end]).strip("\n")
+            words = _without_bars(extracted.text[block.start : block.end])
             close = extracted.text[last : block.start] == "\n"
             last = block.end
             if not _WORD.search(words) or (block.heading and label(words) == self._subject):
@@ -144,6 +142,15 @@ class Mail:
     def rest(self) -> Iterator[Section]:
         """What is left when it has ended."""
         return self._composer.rest()
+
+
+def _without_bars(text: str) -> str:
+    """Text of a page without what parts cells at its margins: tables lay out pages of mails."""
+    lines = []
+    for line in text.split("\n"):
+        bare = line.lstrip(" |") if line.lstrip(" ").startswith("|") else line
+        lines.append(bare.rstrip(" |") if bare.rstrip(" ").endswith("|") else bare)
+    return "\n".join(lines).strip("\n")
 
 
 def _shortened(words: str) -> str:

@@ -35,6 +35,8 @@ class Part:
         parts: those that it is made of.
         kind: its media type.
         parameters: those of its media type.
+        name: the name of its file; empty when it has none.
+        is_attached: whether it is no part of the text that is shown.
     """
 
     headers: Headers
@@ -43,21 +45,15 @@ class Part:
     parts: list[Part] = field(default_factory=list)
     kind: str = field(init=False)
     parameters: dict[str, str] = field(init=False)
+    name: str = field(init=False)
+    is_attached: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.kind, self.parameters = self.headers.type()
-
-    @property
-    def name(self) -> str:
-        """The name of its file; empty when it has none."""
-        _, parameters = self.headers.disposition()
+        shown, parameters = self.headers.disposition()
         name = parameters.get("filename") or self.parameters.get("name") or ""
-        return " ".join(name.replace("\\", "/").split())
-
-    @property
-    def is_attached(self) -> bool:
-        """Whether it is no part of the text that is shown."""
-        return self.headers.disposition()[0] == "attachment"
+        self.name = " ".join(name.replace("\\", "/").split())
+        self.is_attached = shown == "attachment"
 
     @property
     def boundary(self) -> bytes:

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
 
-from ingestd.embed.extract.charset import decoded
-from ingestd.embed.extract.skip import SkipDocument
+from ingestd.embed.extract.charset import words as decoded_words
 
 MOST_BYTES = 64 * 1024
 """Of one header; what comes behind is left out."""
@@ -18,7 +17,8 @@ _ENCODED = re.compile(
 )
 _NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _NAME = re.compile(rb"[\x21-\x39\x3b-\x7e]{1,200}$")
-_MOST_PARAMETERS = 8 * 1024
+_MOST_PARAMETERS = 64
+_PARAMETERS_BYTES = 8 * 1024
 
 
 class Headers:
@@ -75,14 +75,15 @@ class Headers:
 
     def _parameters(self, name: str) -> tuple[str, dict[str, str]]:
         """A header that has parameters: the word in front, and what they are."""
-        raw = bytes(self._found.get(name, b""))[:_MOST_PARAMETERS]
+        raw = bytes(self._found.get(name, b""))[:_PARAMETERS_BYTES]
+        raw = b";".join(raw.split(b";", _MOST_PARAMETERS)[:_MOST_PARAMETERS])
         message = Message()
         message["content-type"] = " ".join(raw.decode("latin-1").split())
         found: dict[str, str] = {}
         for key, value in message.get_params(failobj=[]) or []:
             if isinstance(value, tuple):  # RFC 2231: charset, language, bytes
                 charset, _, text = value
-                words_ = _told(text.encode("latin-1", "replace"), charset or "")
+                words_ = decoded_words(text.encode("latin-1", "replace"), charset or "")
             else:
                 words_ = words(str(value).encode("latin-1", "replace"))
             found.setdefault(key.lower(), words_)
@@ -100,25 +101,16 @@ def words(raw: bytes) -> str:
         name, how, content = found[1].lower(), found[2].lower(), found[3]
         # A character may begin in one word and end in the next.
         if held and (between or name != charset):
-            parts.append(_told(held, charset.decode()))
+            parts.append(decoded_words(held, charset.decode()))
             held = b""
         if between:
-            parts.append(_told(between))
+            parts.append(decoded_words(between))
         held += from_base64(content) if how == b"b" else _from_q(content)
         place, charset = found.end(), name
     if held:
-        parts.append(_told(held, charset.decode()))
-    parts.append(_told(raw[place:]))
+        parts.append(decoded_words(held, charset.decode()))
+    parts.append(decoded_words(raw[place:]))
     return "".join(parts)
-
-
-def _told(raw: bytes, charset: str = "") -> str:
-    if not raw:
-        return ""
-    try:
-        return decoded(raw, charset)
-    except SkipDocument:
-        return raw.decode("utf-8", "replace").replace("\0", " ")
 
 
 def _from_q(content: bytes) -> bytes:

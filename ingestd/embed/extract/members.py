@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
-from ingestd.embed.extract.charset import decoded
-from ingestd.embed.extract.skip import SkipDocument
+from ingestd.embed.extract.charset import words
 
 _MOST_BYTES = 4096
 
@@ -15,12 +14,10 @@ def path_of(raw: bytes, otherwise: str = "") -> str:
 
     Args:
         raw: as it is stored.
-        otherwise: where that is no text.
+        otherwise: where nobody knows how it is.
     """
-    try:
-        name = decoded(raw[:_MOST_BYTES]) if raw else otherwise
-    except SkipDocument:
-        name = otherwise or raw.decode("utf-8", "backslashreplace")
+    raw = raw[:_MOST_BYTES]
+    name = words(raw) if raw else otherwise
     name = name.encode("utf-8", "replace").decode().replace("\\", "/")
     return posixpath.normpath(f"/{name}").lstrip("/")
 
