@@ -23,6 +23,9 @@ def doctor(
     json: options.Json = False,
 ) -> None:
     """Check the system, the model, the state and the store; exit 1 when something is broken."""
+    from ingestd import logs
+
+    logs.configure("error", "auto")
     findings = examine(config, state_dir)
     failed = [one for one in findings if one.level == "fail"]
     if json:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -106,3 +109,12 @@ def test_doctor_warns_of_a_foreign_language(
     assert "does not know ko: ko: 0." in found.message
     assert "ingestd model add" in found.mend
     assert list(check_language.language(Settings(model=ModelSettings(name="hash")), location)) == []
+    # A child reads the files, and what it logs is no line of the answer.
+    command = [sys.executable, "-m", "ingestd", "doctor", "--json"]
+    told = subprocess.run(
+        [*command, "--state-dir", str(location.state_dir)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "language" in [json.loads(line).get("name") for line in told.stdout.splitlines()]

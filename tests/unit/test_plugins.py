@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -280,3 +281,18 @@ def test_the_program_that_asks_tells_on_its_last_line(
     install(f"print('hello')\n{source}", entry)
     assert installed(tmp_path)[0].problem == ""
     assert plugin_module.GROUP == "ingestd.extractors"
+
+
+def test_what_a_plugin_gives_is_brought_into_the_normal_form() -> None:
+    """As texts: letters that a Mac took apart, full width, newlines. Blocks keep their place."""
+    apart = unicodedata.normalize("NFD", "한글 문서")
+    text = f"{apart}\r\n\r\n\uff11\uff12 쪽\r\n"
+    second = text.index("\uff11")
+    blocks = [Block(0, len(apart)), Block(second, second + 4, page=2)]
+    given = checked(Extracted(text, apart, "", blocks))
+    assert isinstance(given, Extracted)
+    assert (given.text, given.title) == ("한글 문서\n\n12 쪽\n", "한글 문서")
+    assert [given.text[block.start : block.end] for block in given.blocks] == ["한글 문서", "12 쪽"]
+    table = checked(Table(apart, [f"{apart} | 1"]))
+    assert isinstance(table, Table)
+    assert (table.header, list(table.rows)) == ("한글 문서", ["한글 문서 | 1"])

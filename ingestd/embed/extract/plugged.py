@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ingestd.embed.extract.compose import label
+from ingestd.embed.extract.compose import clean, label
 from ingestd.embed.extract.lines import paragraphs
 from ingestd.embed.extract.plugin import loaded
 from ingestd.embed.extract.skip import SkipDocument
@@ -47,18 +47,18 @@ def sections(plugin: Plugin, file: BinaryIO, name: str) -> Iterator[Section]:
 
 
 def checked(section: object) -> Section:
-    """A section as it may be, with blocks where it has none.
+    """A section as it may be, in its normal form, with blocks where it has none.
 
     Raises:
         TypeError: it is none.
         ValueError: its parts do not fit together.
     """
     if isinstance(section, Table):
-        _see_text(section.header)
+        header = clean(_see_text(section.header))
         _see_page(section.page)
-        rows = (_see_text(row) for row in section.rows)
+        rows = (clean(_see_text(row)) for row in section.rows)
         headings = tuple(map(label, section.headings[:_MOST_HEADINGS]))
-        return replace(section, rows=rows, headings=headings, title=label(section.title))
+        return Table(header, rows, label(section.title), headings, section.page)
     if not isinstance(section, Extracted):
         raise TypeError(f"`read` gave a {type(section).__name__}, which is no section")
     text = _see_text(section.text)
@@ -68,7 +68,25 @@ def checked(section: object) -> Section:
     places = [place for block in blocks for place in (block.start, block.end)]
     if any(one > other for one, other in pairwise([0, *places, len(text)])):
         raise ValueError("blocks that overlap, or lie outside the text")
-    return replace(section, blocks=blocks, title=label(section.title))
+    text, blocks = _normal(text, blocks)
+    return replace(section, text=text, blocks=blocks, title=label(section.title))
+
+
+def _normal(text: str, blocks: list[Block]) -> tuple[str, list[Block]]:
+    """A text in its normal form, with the places of its blocks there."""
+    if clean(text) == text:
+        return text, blocks
+    pieces: list[str] = []
+    moved: list[Block] = []
+    read = length = 0
+    for block in blocks:
+        between, inside = clean(text[read : block.start]), clean(text[block.start : block.end])
+        start = length + len(between)
+        length = start + len(inside)
+        pieces += between, inside
+        moved.append(replace(block, start=start, end=length))
+        read = block.end
+    return "".join([*pieces, clean(text[read:])]), moved
 
 
 def _checked_block(block: Block) -> Block:
