@@ -1,7 +1,8 @@
 """From bytes to text: byte order marks, UTF-8, declared and Korean encodings, then a guess.
 
 The order is the point. UTF-8 proves itself; Korean text in cp949 or Johab almost does, when what it
-decodes to looks Korean; everything else is a guess over the whole file, made last.
+decodes to looks Korean, and nothing speaks for another script; everything else is a guess over the
+whole file.
 """
 
 from __future__ import annotations
@@ -10,7 +11,13 @@ import codecs
 import re
 import unicodedata
 
-from ingestd.embed.extract.korean import SAMPLE_BYTES, reads_johab, reads_korean
+from ingestd.embed.extract.guess import Guess, candidates, is_far_from_korean
+from ingestd.embed.extract.korean import (
+    SAMPLE_BYTES,
+    has_common_syllables,
+    reads_johab,
+    reads_korean,
+)
 from ingestd.embed.extract.skip import BinaryFileError, UndecodableError
 
 SNIFF_BYTES = 8 * 1024
@@ -20,7 +27,8 @@ _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\n\r"
 
 # Tab, newline, form feed, the backspace of overstruck manuals and the escape of coloured logs are
 # text; the other control characters are not.
-_CONTROLS = bytes(b for b in range(0x20) if b not in b"\b\t\n\v\f\r\x1b") + b"\x7f"
+_TEXT_CONTROLS = "\b\t\n\v\f\r\x1b"
+_CONTROLS = bytes(b for b in range(0x20) if chr(b) not in _TEXT_CONTROLS) + b"\x7f"
 
 _NOT_TEXT = frozenset({"Cc", "Cn", "Co", "Cs"})  # Unicode categories
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -100,10 +108,10 @@ def _is_mostly_ascii(data: bytes) -> bool:
 
 
 def _reads_as_text(sample: str) -> bool:
-    """Whether every character is assigned and printable, and some are common ones."""
+    """Whether every character is assigned and one of text, and some are common ones."""
     if not sample or not any(c in " \n\t" or c.isascii() for c in sample):
         return False
-    return all(c in "\t\n\r\f" or unicodedata.category(c) not in _NOT_TEXT for c in set(sample))
+    return all(c in _TEXT_CONTROLS or unicodedata.category(c) not in _NOT_TEXT for c in set(sample))
 
 
 def _refuse_binary(data: bytes) -> None:
@@ -131,9 +139,12 @@ def _narrow(data: bytes, *, markup: bool) -> str:
     if text is None and markup:
         text = _declared(data)
     if text is None:
-        text = _korean(data)
+        guess = Guess()
+        guess.feed(data)
+        codec = guess.codec()
+        text = _korean(data, codec)
     if text is None:
-        text = _guessed(data)
+        text = _guessed(data, codec)
     if text is None:
         raise UndecodableError("no encoding fits")
     return text
@@ -168,24 +179,36 @@ def declared_encoding(head: bytes) -> str | None:
     return name if _SAFE_CODECS.fullmatch(name) else None
 
 
-def _korean(data: bytes) -> str | None:
+def _korean(data: bytes, guessed: str) -> str | None:
     """Decode as cp949 or Johab when the result reads as Korean."""
     text = _strict(data, "cp949")
-    if text is not None and reads_korean(text, data):
+    if text is not None and reads_as_cp949(text, data, guessed):
         return text
     text = _strict(data, "johab")
     return text if text is not None and reads_johab(text) else None
 
 
-def _guessed(data: bytes) -> str | None:
-    """What charset-normalizer makes of the whole of it; a sample may cut a character in two."""
-    from charset_normalizer import from_bytes  # noqa: PLC0415 - rarely needed, slow to import
+def reads_as_cp949(text: str, data: bytes, guessed: str) -> bool:
+    """Whether a text reads as Korean that was decoded as cp949 from these bytes.
 
-    best = from_bytes(data).best()
-    if best is None:
-        return None
-    text = str(best)
-    return text if reads_as_guessed(text) else None
+    Args:
+        text: the text, or its beginning.
+        data: the bytes that it was decoded from.
+        guessed: what the encoding would be by the guess: only common syllables overrule another
+            script.
+    """
+    if not reads_korean(text, data):
+        return False
+    return not is_far_from_korean(guessed) or has_common_syllables(text)
+
+
+def _guessed(data: bytes, codec: str) -> str | None:
+    """Decode as guessed; None when the bytes disagree, or give what no text has."""
+    for name in candidates(codec):
+        text = _strict(data, name)
+        if text is not None and reads_as_guessed(text):
+            return text
+    return None
 
 
 def reads_as_guessed(text: str) -> bool:

@@ -1,17 +1,17 @@
 """Decoding a file that is too long to be held: first what it is in, then piece by piece.
 
-The decisions are those of `ingestd.embed.extract.decode`, taken over a stream. Only the guess, made
-where nothing else fits, sees a sample instead of the whole.
+The decisions are those of `ingestd.embed.extract.decode`, taken over a stream. Only whether a text
+reads as it was guessed is seen at its beginning.
 """
 
 from __future__ import annotations
 
 import codecs
 import io
-import re
 from typing import TYPE_CHECKING
 
 from ingestd.embed.extract import decode, korean
+from ingestd.embed.extract.guess import Guess, candidates
 from ingestd.embed.extract.skip import BinaryFileError, UndecodableError
 
 if TYPE_CHECKING:
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     """A codec, and how many bytes of a mark come before the text."""
 
 _KOREAN_BYTES = 2 * korean.SAMPLE_BYTES
-_GUESS_BYTES = 256 * 1024
-_PLACE_BYTES = 16 * 1024
-_GUESSES = 4
-_HIGH = re.compile(rb"[\x80-\xff]")
 
 
 def encoding_of(file: FileBytes, *, markup: bool) -> Encoding:
@@ -50,8 +46,7 @@ def encoding_of(file: FileBytes, *, markup: bool) -> Encoding:
     if b"\0" in head:
         raise BinaryFileError("NUL bytes")
     decode.refuse_controls(decode.controls(head), len(head))
-    is_utf8, sample = _survey(file)
-    return ("utf-8" if is_utf8 else _narrow(file, head, sample, markup=markup)), 0
+    return ("utf-8" if _is_utf8(file) else _narrow(file, head, markup=markup)), 0
 
 
 def texts(file: FileBytes, encoding: Encoding) -> Iterator[str]:
@@ -91,24 +86,21 @@ def _fits(file: FileBytes, name: str, skipped: int = 0) -> bool:
     return True
 
 
-def _survey(file: FileBytes) -> tuple[bool, bytes]:
-    """Whether it is UTF-8, and if not, a sample of the places that are not ASCII.
+def _is_utf8(file: FileBytes) -> bool:
+    """Whether it is UTF-8.
 
     Raises:
         BinaryFileError: too many control characters.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     is_utf8, controls, length = True, 0, 0
-    sample = bytearray()
     for piece in file.pieces():
         length += len(piece)
         controls += decode.controls(piece)
         if is_utf8:
             is_utf8 = _goes_on(decoder, piece)
-        if len(sample) < _GUESS_BYTES and (high := _HIGH.search(piece)):
-            sample += _place(piece, high.start())
     decode.refuse_controls(controls, length)
-    return is_utf8 and _goes_on(decoder, b"", final=True), bytes(sample)
+    return is_utf8 and _goes_on(decoder, b"", final=True)
 
 
 def _goes_on(decoder: codecs.IncrementalDecoder, piece: bytes, *, final: bool = False) -> bool:
@@ -119,34 +111,27 @@ def _goes_on(decoder: codecs.IncrementalDecoder, piece: bytes, *, final: bool = 
     return True
 
 
-def _place(piece: bytes, start: int) -> bytes:
-    """Some lines from the first place on that is not ASCII, and so begins a character."""
-    found = piece[start : start + _PLACE_BYTES]
-    last = found.rfind(b"\n")
-    return found[: last + 1] if last > 0 else found + b"\n"
-
-
-def _narrow(file: FileBytes, head: bytes, sample: bytes, *, markup: bool) -> str:
+def _narrow(file: FileBytes, head: bytes, *, markup: bool) -> str:
     """The encoding of a text that is not UTF-8."""
     declared = decode.declared_encoding(head) if markup else None
     if declared is not None and _fits(file, declared):
         return declared
     beginning = file.head(_KOREAN_BYTES)
+    guessed = _guessed(file)
     text = beginning.decode("cp949", "ignore")  # its end may cut a character in two
-    if korean.reads_korean(text, beginning) and _fits(file, "cp949"):
+    if decode.reads_as_cp949(text, beginning, guessed) and _fits(file, "cp949"):
         return "cp949"
     if korean.reads_johab(beginning.decode("johab", "ignore")) and _fits(file, "johab"):
         return "johab"
-    for name in _guesses(sample):
-        if _fits(file, name):
+    for name in candidates(guessed):
+        if decode.reads_as_guessed(beginning.decode(name, "ignore")) and _fits(file, name):
             return name
     raise UndecodableError("no encoding fits")
 
 
-def _guesses(sample: bytes) -> Iterator[str]:
-    """Yield what charset-normalizer makes of a sample, the best first."""
-    from charset_normalizer import from_bytes  # noqa: PLC0415 - rarely needed, slow to import
-
-    for found in list(from_bytes(sample))[:_GUESSES]:
-        if decode.reads_as_guessed(str(found)):
-            yield found.encoding
+def _guessed(file: FileBytes) -> str:
+    """What the whole of it looks like."""
+    guess = Guess()
+    for piece in file.pieces():
+        guess.feed(piece)
+    return guess.codec()
