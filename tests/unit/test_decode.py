@@ -141,6 +141,20 @@ def test_short_korean(text: str, encoding: str) -> None:
     assert decode(text.encode(encoding)) == text
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        (KOREAN * 5).encode()[:-2],
+        (KOREAN * 5).encode() + "한".encode()[:2],
+        KOREAN.encode() + b"\xff\n" + KOREAN.encode(),
+        (ENGLISH * 20 + FRENCH * 5).encode() + b"\xe9\n",
+    ],
+)
+def test_damaged_utf8_is_still_utf8(damage: bytes) -> None:
+    """A character that was cut in two, or a stray byte, does not spoil the rest."""
+    assert decode(damage) == damage.decode("utf-8", "replace")
+
+
 def test_declared_encoding_counts_only_in_markup() -> None:
     """A meta charset decides where asked for, and never against UTF-8."""
     page = '<meta http-equiv="Content-Type" content="text/html; charset=shift_jis"><p>表示する'

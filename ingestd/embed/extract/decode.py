@@ -23,6 +23,8 @@ from ingestd.embed.extract.skip import BinaryFileError, UndecodableError
 SNIFF_BYTES = 8 * 1024
 _MAX_CONTROL_SHARE = 0.05
 _MAX_ASCII_SHARE = 0.8
+_LEAST_FITTING = 10
+"""So many characters must fit for one that does not."""
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\n\r"
 
 # Tab, newline, form feed, the backspace of overstruck manuals and the escape of coloured logs are
@@ -136,6 +138,8 @@ def refuse_controls(number: int, of: int) -> None:
 def _narrow(data: bytes, *, markup: bool) -> str:
     """Text in UTF-8, a declared encoding, cp949, or what the whole of it looks like."""
     text = _strict(data, "utf-8")
+    if text is None:
+        text = _damaged(data)
     if text is None and markup:
         text = _declared(data)
     if text is None:
@@ -157,6 +161,30 @@ def _strict(data: bytes, encoding: str, *, cut: bool = False) -> str | None:
         return decoder.decode(data, final=not cut)
     except UnicodeDecodeError:
         return None
+
+
+def _damaged(data: bytes) -> str | None:
+    """UTF-8 that somebody cut or put something into; None when it is none."""
+    text = data.decode("utf-8", "replace")
+    return text if is_damaged_utf8(*signs(text)) else None
+
+
+def signs(text: str) -> tuple[int, int]:
+    """How many characters are not ASCII, and how many of them stand for bytes that fit nowhere."""
+    ascii_only = len(text.encode("ascii", "ignore"))
+    return len(text) - ascii_only, text.count("\ufffd")
+
+
+def is_damaged_utf8(foreign: int, bad: int) -> bool:
+    """Whether a text is UTF-8 but for a few bytes.
+
+    No other encoding gives characters of several bytes that fit by chance, not more than a few.
+
+    Args:
+        foreign: how many characters are not ASCII.
+        bad: how many of them stand for bytes that fit nowhere.
+    """
+    return foreign - bad >= _LEAST_FITTING * bad
 
 
 def _declared(data: bytes) -> str | None:

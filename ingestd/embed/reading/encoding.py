@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import codecs
 import io
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 from ingestd.embed.extract import decode, korean
 from ingestd.embed.extract.guess import Guess, candidates
@@ -19,10 +20,21 @@ if TYPE_CHECKING:
 
     from .file import FileBytes
 
-    Encoding = tuple[str, int]
-    """A codec, and how many bytes of a mark come before the text."""
-
 _KOREAN_BYTES = 2 * korean.SAMPLE_BYTES
+
+
+class Encoding(NamedTuple):
+    """What a file is in.
+
+    Attributes:
+        codec: as Python names it.
+        skipped: how many bytes of a mark come before the text.
+        errors: what becomes of bytes that fit nowhere.
+    """
+
+    codec: str
+    skipped: int = 0
+    errors: str = "strict"
 
 
 def encoding_of(file: FileBytes, *, markup: bool) -> Encoding:
@@ -39,14 +51,18 @@ def encoding_of(file: FileBytes, *, markup: bool) -> Encoding:
     head = file.head(decode.SNIFF_BYTES)
     for bom, name in decode.BOMS:
         if head.startswith(bom) and _fits(file, name, len(bom)):
-            return name, len(bom)
+            return Encoding(name, len(bom))
     wide = decode.unmarked_wide(head)
     if wide is not None and _fits(file, wide):
-        return wide, 0
+        return Encoding(wide)
     if b"\0" in head:
         raise BinaryFileError("NUL bytes")
     decode.refuse_controls(decode.controls(head), len(head))
-    return ("utf-8" if _is_utf8(file) else _narrow(file, head, markup=markup)), 0
+    if _is_utf8(file):
+        return Encoding("utf-8")
+    if _is_damaged_utf8(file):
+        return Encoding("utf-8", errors="replace")
+    return Encoding(_narrow(file, head, markup=markup))
 
 
 def texts(file: FileBytes, encoding: Encoding) -> Iterator[str]:
@@ -55,8 +71,8 @@ def texts(file: FileBytes, encoding: Encoding) -> Iterator[str]:
     Raises:
         UndecodableError: it is not in this encoding after all: the file changed meanwhile.
     """
-    name, skipped = encoding
-    narrow = codecs.getincrementaldecoder(name)()
+    name, skipped, errors = encoding
+    narrow = codecs.getincrementaldecoder(name)(errors)
     decoder = io.IncrementalNewlineDecoder(narrow, translate=True)
     first = True
     try:
@@ -101,6 +117,16 @@ def _is_utf8(file: FileBytes) -> bool:
             is_utf8 = _goes_on(decoder, piece)
     decode.refuse_controls(controls, length)
     return is_utf8 and _goes_on(decoder, b"", final=True)
+
+
+def _is_damaged_utf8(file: FileBytes) -> bool:
+    """Whether it is UTF-8 but for a few bytes."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    foreign = bad = 0
+    for piece in chain(file.pieces(), [b""]):
+        found = decode.signs(decoder.decode(piece, not piece))
+        foreign, bad = foreign + found[0], bad + found[1]
+    return decode.is_damaged_utf8(foreign, bad)
 
 
 def _goes_on(decoder: codecs.IncrementalDecoder, piece: bytes, *, final: bool = False) -> bool:
