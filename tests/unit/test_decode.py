@@ -57,6 +57,14 @@ def test_korean_legacy_encodings(encoding: str, text: str) -> None:
     assert decode(text.encode(encoding)) == text
 
 
+def test_syllables_that_euc_kr_spells() -> None:
+    """A syllable that KS X 1001 lacks comes in eight bytes, and is one again."""
+    text = KOREAN + "펲시맨과 똠방각하를 만났다.\n"
+    data = text.encode("euc_kr")
+    assert len(data) > len(text.encode("cp949"))
+    assert decode(data) == text
+
+
 @pytest.mark.parametrize("text", [KOREAN, KOREAN * 2000, "그는 “네.”라고 했다.\n漢字도 쓴다.\n"])
 def test_johab(text: str) -> None:
     """The encoding of early Korean word processors is read right."""

@@ -186,3 +186,13 @@ def test_damaged_utf8_reads_as_from_the_whole(
     text = streamed(opened(data))
     assert text == decode(data)
     assert text.startswith("문서를 읽고")
+
+
+def test_syllables_that_euc_kr_spells_are_read_from_a_stream(
+    opened: Callable[[bytes], FileBytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the eight bytes lie in several pieces."""
+    monkeypatch.setattr(file_module, "PIECE_BYTES", 3)
+    data = (KOREAN + "똠방각하를 만났다.\n").encode("euc_kr")
+    assert streamed(opened(data)) == decode(data)
+    assert "똠방각하" in decode(data)

@@ -23,6 +23,8 @@ from ingestd.embed.extract.skip import BinaryFileError, UndecodableError
 SNIFF_BYTES = 8 * 1024
 _MAX_CONTROL_SHARE = 0.05
 _MAX_ASCII_SHARE = 0.8
+SPELT = b"\xa4\xd4"
+"""What the bytes begin with that spell a syllable in EUC-KR."""
 _LEAST_FITTING = 10
 """So many characters must fit for one that does not."""
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\n\r"
@@ -211,7 +213,9 @@ def _korean(data: bytes, guessed: str) -> str | None:
     """Decode as cp949 or Johab when the result reads as Korean."""
     text = _strict(data, "cp949")
     if text is not None and reads_as_cp949(text, data, guessed):
-        return text
+        # Only euc_kr has the eight bytes that spell a syllable which KS X 1001 lacks.
+        spelt = _strict(data, "euc_kr") if SPELT in data else None
+        return text if spelt is None else spelt
     text = _strict(data, "johab")
     return text if text is not None and reads_johab(text) else None
 
