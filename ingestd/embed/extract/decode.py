@@ -11,13 +11,8 @@ import codecs
 import re
 import unicodedata
 
-from ingestd.embed.extract.guess import Guess, candidates, is_far_from_korean
-from ingestd.embed.extract.korean import (
-    SAMPLE_BYTES,
-    has_common_syllables,
-    reads_johab,
-    reads_korean,
-)
+from ingestd.embed.extract.guess import Guess, candidates
+from ingestd.embed.extract.korean import SAMPLE_BYTES, reads_as_cp949, reads_johab
 from ingestd.embed.extract.skip import BinaryFileError, UndecodableError
 
 SNIFF_BYTES = 8 * 1024
@@ -218,20 +213,6 @@ def _korean(data: bytes, guessed: str) -> str | None:
         return text if spelt is None else spelt
     text = _strict(data, "johab")
     return text if text is not None and reads_johab(text) else None
-
-
-def reads_as_cp949(text: str, data: bytes, guessed: str) -> bool:
-    """Whether a text reads as Korean that was decoded as cp949 from these bytes.
-
-    Args:
-        text: the text, or its beginning.
-        data: the bytes that it was decoded from.
-        guessed: what the encoding would be by the guess: only common syllables overrule another
-            script.
-    """
-    if not reads_korean(text, data):
-        return False
-    return not is_far_from_korean(guessed) or has_common_syllables(text)
 
 
 def _guessed(data: bytes, codec: str) -> str | None:

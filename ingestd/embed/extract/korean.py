@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ingestd.embed.extract.guess import is_far_from_korean
+
 SAMPLE_BYTES = 64 * 1024
 
 _HANGUL = re.compile("[\uac00-\ud7a3]")
@@ -24,7 +26,21 @@ _CP949_PAIR = re.compile(rb"[\x81-\xfe].", re.DOTALL)
 _KS_X_1001_PAIR = re.compile(rb"[\xa1-\xfe][\xa1-\xfe]")
 
 
-def reads_korean(text: str, data: bytes) -> bool:
+def reads_as_cp949(text: str, data: bytes, guessed: str) -> bool:
+    """Whether a text reads as Korean that was decoded as cp949 from these bytes.
+
+    Args:
+        text: the text, or its beginning.
+        data: the bytes that it was decoded from.
+        guessed: what the encoding would be by the guess: only common syllables overrule another
+            script.
+    """
+    if not _reads_korean(text, data):
+        return False
+    return not is_far_from_korean(guessed) or _has_common_syllables(text)
+
+
+def _reads_korean(text: str, data: bytes) -> bool:
     """Whether the beginning of a text reads as Korean that was decoded as cp949 from these bytes.
 
     cp949 also accepts much Western and Chinese text. What gives that away: syllables outside
@@ -44,7 +60,7 @@ def reads_korean(text: str, data: bytes) -> bool:
     )
 
 
-def has_common_syllables(text: str) -> bool:
+def _has_common_syllables(text: str) -> bool:
     """Whether the Hangul at the beginning of a text has the syllables that Korean has most of."""
     syllables = _HANGUL.findall(text[:SAMPLE_BYTES])
     common = sum(1 for syllable in syllables if syllable in _COMMON)

@@ -124,9 +124,13 @@ class Cutter:
         reader = SegmentReader(named.kind)
         found = segments(pieces, lambda text: reader.look(text).blocks)
         first = reader.read(next(found, ""))
-        yield Head(first.title, named.mime)
         rest = (replace(reader.read(text), title=first.title) for text in found)
-        yield from batches(self._chunks(chain([first], rest)))
+        chunks = self._chunks(chain([first], rest))
+        one = next(chunks, None)
+        if one is None:  # blank, or nothing but comments
+            raise NoTextError
+        yield Head(first.title, named.mime)
+        yield from batches(chain([one], chunks))
 
     def _document(self, file: FileBytes, name: bytes, found: Format) -> Iterator[Part]:
         """Cut section by section; the first one gives the title."""

@@ -145,7 +145,7 @@ def _narrow(file: FileBytes, head: bytes, *, markup: bool) -> str:
     beginning = file.head(_KOREAN_BYTES)
     guessed = _guessed(file)
     text = beginning.decode("cp949", "ignore")  # its end may cut a character in two
-    if decode.reads_as_cp949(text, beginning, guessed) and _fits(file, "cp949"):
+    if korean.reads_as_cp949(text, beginning, guessed) and _fits(file, "cp949"):
         return "euc_kr" if _fits(file, "euc_kr") else "cp949"
     if korean.reads_johab(beginning.decode("johab", "ignore")) and _fits(file, "johab"):
         return "johab"
