@@ -57,6 +57,14 @@ def test_korean_legacy_encodings(encoding: str, text: str) -> None:
     assert decode(text.encode(encoding)) == text
 
 
+def test_syllables_that_euc_kr_spells() -> None:
+    """A syllable that KS X 1001 lacks comes in eight bytes, and is one again."""
+    text = KOREAN + "펲시맨과 똠방각하를 만났다.\n"
+    data = text.encode("euc_kr")
+    assert len(data) > len(text.encode("cp949"))
+    assert decode(data) == text
+
+
 @pytest.mark.parametrize("text", [KOREAN, KOREAN * 2000, "그는 “네.”라고 했다.\n漢字도 쓴다.\n"])
 def test_johab(text: str) -> None:
     """The encoding of early Korean word processors is read right."""
@@ -91,6 +99,68 @@ def test_western_text_never_turns_korean(text: str) -> None:
 def test_western_text_is_guessed(text: str) -> None:
     """Text in cp1252 with enough accents comes out right."""
     assert decode((text * 5).encode("cp1252")) == text * 5
+
+
+SHORT = [
+    ("ist für Benutzer", "cp1252"),
+    ("Berechtigungen für den Ordner ändern", "cp1252"),
+    ("Bitte geben Sie »Größe« und »Länge« an.", "cp1252"),
+    ("référence non implémentée", "cp1252"),
+    ("la valeur «\xa0%s\xa0» est prés", "cp1252"),
+    ("Année;Quartier;Prix moyen\n2019;Écusson;80\n", "cp1252"),
+    ("necesita estar más cerca; sólo los años", "cp1252"),
+    ("Los archivos de configuración están dañados; inténtelo más tarde. " * 200, "cp1252"),
+    ("文件 %s 无法打开", "gbk"),
+    ("请选择要安装的软件包，然后继续。", "gbk"),
+    ("連線逾時，請檢查設定檔。", "big5"),
+    ("複数のファイルを削除できません", "shift_jis"),
+    ("設定ファイルが見つかりません", "euc_jp"),
+    ("Не удалось открыть файл настроек", "cp1251"),
+    ("Не удалось открыть файл настроек", "koi8-r"),
+    ("Prüfen, ob für alle Länder größere Beträge gebucht würden.\n" * 3, "cp850"),
+    ("Les élèves ont répété la pièce de théâtre à la fête.\n" * 3, "mac-roman"),
+    ("El documento «%s» no está registrado.", "cp1252"),
+    ("Příliš žluťoučký kůň úpěl ďábelské ódy; ať žije chuť.", "iso8859-2"),
+    ("Zażółć gęślą jaźń, mówią «nie» i idą dalej.", "cp1250"),
+]
+
+
+@pytest.mark.parametrize(("text", "encoding"), SHORT)
+def test_short_texts_of_other_languages(text: str, encoding: str) -> None:
+    """A few words are enough to tell the usual encodings of a language; none turns Korean."""
+    assert decode(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize("encoding", ["cp949", "johab"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "파일 (*.tar.xz)",
+        "작업 '%(object)s' 생성",
+        "수 없습니다.\n예\n아니오",
+        "열 수 없음: %s",
+        "스타일 (CR+LF)(W)\n",
+        "관련된 개체\n`%(app_label)s'",
+        "사용법: git interpret-trailers [--in-place] [(--trailer <토큰>)...] [<파일>...]",
+    ],
+)
+def test_short_korean(text: str, encoding: str) -> None:
+    """A few Korean words among signs and Latin letters are enough."""
+    assert decode(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        (KOREAN * 5).encode()[:-2],
+        (KOREAN * 5).encode() + "한".encode()[:2],
+        KOREAN.encode() + b"\xff\n" + KOREAN.encode(),
+        (ENGLISH * 20 + FRENCH * 5).encode() + b"\xe9\n",
+    ],
+)
+def test_damaged_utf8_is_still_utf8(damage: bytes) -> None:
+    """A character that was cut in two, or a stray byte, does not spoil the rest."""
+    assert decode(damage) == damage.decode("utf-8", "replace")
 
 
 def test_declared_encoding_counts_only_in_markup() -> None:
@@ -148,6 +218,13 @@ def test_terminal_colours_and_overstrikes_are_text() -> None:
     """Escape and backspace characters do not make a log or a manual binary."""
     text = "\x1b[31merror\x1b[0m\n" + "N\bNA\bAM\bME\bE\n" * 5
     assert decode(text.encode()) == text
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_wide_logs_with_colours_are_text(encoding: str) -> None:
+    """The same holds in UTF-16 without a mark."""
+    text = "\x1b[31m오류\x1b[0m: 파일을 열 수 없습니다 N\bNA\bA\n" * 5
+    assert decode(text.encode(encoding)) == text
 
 
 def test_hole_in_a_log_reads_as_blanks() -> None:

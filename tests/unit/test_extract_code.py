@@ -318,3 +318,24 @@ def test_words_above_a_definition_go_with_it(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sections, "_LEADING_CHARS", 40)
     found = read(b"a.py", "def a():\n    pass\n\n# The others\n\ndef b():\n    pass\n")
     assert starts(found) == ["def a():", "# The others"]
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        (b"a.kt", "@Strip\nclass Registry\n@Strip\nprivate constructor(of: Factory) {\n}\n"),
+        (b"a.scala", "trait X {}\nobject X\nclass Y\nopen object X:\nopen class Y:\n"),
+        (b"a.nim", "proc a*(s: cint): cint\n  ## What a gives.\nproc b*(s: cint): cint\n  ## b.\n"),
+        (b"a.py", "def a():\n    return 1\n    # This ends a.\ndef b():\n    return 2\n"),
+    ],
+)
+@pytest.mark.parametrize("small", [0, 400])
+def test_definitions_without_a_gap_lose_nothing(
+    monkeypatch: pytest.MonkeyPatch, name: bytes, source: str, small: int
+) -> None:
+    """A definition, and a comment that ends one, never count as what stands above the next."""
+    monkeypatch.setattr(sections, "SMALL_CHARS", small)
+    found = extract(source.encode(), name)
+    ends = [0, *(block.end for block in found.blocks)]
+    assert [block.start for block in found.blocks] == ends[:-1]
+    assert ends[-1] == len(source)

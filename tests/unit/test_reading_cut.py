@@ -171,16 +171,14 @@ def test_a_long_page_without_a_suffix_is_read_as_html(
 
 
 def test_long_files_without_text_are_skipped(opened: Callable[[bytes], tuple[int, int]]) -> None:
-    """Binary is refused; of white space there are no chunks."""
+    """Binary is refused, and white space is no text."""
     fd, size = opened(b"\0\1\2\3" * WHOLE_BYTES)
     with pytest.raises(BinaryFileError):
         list(Cutter(CHUNKER).cut(fd, b"a.txt", size))
-    fd, size = opened(b" \t" * WHOLE_BYTES)
-    head, chunks, _ = taken(Cutter(CHUNKER).cut(fd, b"a.txt", size))
-    assert (head.title, chunks) == ("", [])
-    fd, size = opened(b" \t")
-    with pytest.raises(NoTextError):
-        list(Cutter(CHUNKER).cut(fd, b"a.txt", size))
+    for number in (1, WHOLE_BYTES):
+        fd, size = opened(b" \t" * number)
+        with pytest.raises(NoTextError):
+            list(Cutter(CHUNKER).cut(fd, b"a.txt", size))
 
 
 def test_there_is_a_sign_of_progress_for_each_segment(
@@ -230,3 +228,17 @@ def test_no_batch_is_large(opened: Callable[[bytes], tuple[int, int]]) -> None:
 def test_segments_are_far_smaller_than_what_a_file_may_be() -> None:
     """The bound on memory is a constant."""
     assert segments_module.MOST_CHARS <= 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [(b"a.txt", " \n"), (b"a.tex", "% a comment\n"), (b"a.adoc", "// a comment\n")],
+)
+def test_a_long_file_without_text_is_skipped(
+    opened: Callable[[bytes], tuple[int, int]], name: bytes, line: str
+) -> None:
+    """As a short one is: blank lines and comments are no text, however many."""
+    for number in (10, 2 * WHOLE_BYTES // len(line)):
+        fd, size = opened((line * number).encode())
+        with pytest.raises(NoTextError):
+            list(Cutter(CHUNKER).cut(fd, name, size))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ingestd.embed.extract.decode import decode
 from ingestd.embed.extract.skip import BinaryFileError, SkipDocument, UndecodableError
 from ingestd.embed.reading import file as file_module
-from ingestd.embed.reading.encoding import encoding_of, texts
+from ingestd.embed.reading.encoding import Encoding, encoding_of, texts
 from ingestd.embed.reading.file import FileBytes
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def test_a_file_that_changed_its_encoding_is_noticed(
     """What was found out on the first reading must hold on the second."""
     file = opened(KOREAN.encode("cp949"))
     with pytest.raises(UndecodableError):
-        "".join(texts(file, ("utf-8", 0)))
+        "".join(texts(file, Encoding("utf-8")))
 
 
 def test_the_digest_is_that_of_what_was_read(opened: Callable[[bytes], FileBytes]) -> None:
@@ -174,3 +174,25 @@ def test_the_digest_is_that_of_what_was_read(opened: Callable[[bytes], FileBytes
     file = opened(data)
     assert streamed(file)
     assert file.digest == hashlib.sha256(data).digest()
+
+
+@pytest.mark.parametrize("piece", [1, 3, 1_000, 1 << 18])
+def test_damaged_utf8_reads_as_from_the_whole(
+    opened: Callable[[bytes], FileBytes], monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
+    """UTF-8 that was cut in the middle of a character stays UTF-8."""
+    monkeypatch.setattr(file_module, "PIECE_BYTES", piece)
+    data = (KOREAN * 20).encode() + "한".encode()[:2]
+    text = streamed(opened(data))
+    assert text == decode(data)
+    assert text.startswith("문서를 읽고")
+
+
+def test_syllables_that_euc_kr_spells_are_read_from_a_stream(
+    opened: Callable[[bytes], FileBytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the eight bytes lie in several pieces."""
+    monkeypatch.setattr(file_module, "PIECE_BYTES", 3)
+    data = (KOREAN + "똠방각하를 만났다.\n").encode("euc_kr")
+    assert streamed(opened(data)) == decode(data)
+    assert "똠방각하" in decode(data)

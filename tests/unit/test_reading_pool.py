@@ -22,7 +22,7 @@ from ingestd.embed.cutting import Cutting
 from ingestd.embed.extract.skip import SkipDocument
 from ingestd.embed.reading import process
 from ingestd.embed.reading.cut import Cutter
-from ingestd.embed.reading.parts import ExtractorError, StarvedError, StoppedError
+from ingestd.embed.reading.parts import Batch, ExtractorError, StarvedError, StoppedError
 from ingestd.embed.reading.pool import Pool
 from ingestd.embed.tokenize import open_tokenizer
 from ingestd.errors import ExtractionError, ModelMissingError, UnreadableError
@@ -158,6 +158,19 @@ def test_the_child_gives_what_the_same_code_gives_here(
         text = "# Title\n\nSome words 한글.\n\n## Part\n\n" + "More of them, again.\n\n" * number
         assert cut(pool, text, name) == cut(here, text, name)
     assert pool.recycled == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"), [("Über den Äpfeln.\n\n", "cp1252"), ("문서를 읽는다.\n\n", "johab")]
+)
+def test_the_child_tells_encodings(
+    pools: Callable[..., Pool], cut: Callable[..., list[Part]], text: str, encoding: str
+) -> None:
+    """What it guesses with is within its walls; a file of any length is read the same."""
+    pool = pools()
+    for number in (1, 100_000):
+        batches = [p for p in cut(pool, (text * number).encode(encoding)) if isinstance(p, Batch)]
+        assert batches[0].chunks[0].text.startswith(text.strip())
 
 
 def test_a_child_is_started_when_it_is_needed(

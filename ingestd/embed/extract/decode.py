@@ -1,7 +1,8 @@
 """From bytes to text: byte order marks, UTF-8, declared and Korean encodings, then a guess.
 
 The order is the point. UTF-8 proves itself; Korean text in cp949 or Johab almost does, when what it
-decodes to looks Korean; everything else is a guess over the whole file, made last.
+decodes to looks Korean, and nothing speaks for another script; everything else is a guess over the
+whole file.
 """
 
 from __future__ import annotations
@@ -10,17 +11,23 @@ import codecs
 import re
 import unicodedata
 
-from ingestd.embed.extract.korean import SAMPLE_BYTES, reads_johab, reads_korean
+from ingestd.embed.extract.guess import Guess, candidates
+from ingestd.embed.extract.korean import SAMPLE_BYTES, reads_as_cp949, reads_johab
 from ingestd.embed.extract.skip import BinaryFileError, UndecodableError
 
 SNIFF_BYTES = 8 * 1024
 _MAX_CONTROL_SHARE = 0.05
 _MAX_ASCII_SHARE = 0.8
+SPELT = b"\xa4\xd4"
+"""What the bytes begin with that spell a syllable in EUC-KR."""
+_LEAST_FITTING = 10
+"""So many characters must fit for one that does not."""
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\n\r"
 
 # Tab, newline, form feed, the backspace of overstruck manuals and the escape of coloured logs are
 # text; the other control characters are not.
-_CONTROLS = bytes(b for b in range(0x20) if b not in b"\b\t\n\v\f\r\x1b") + b"\x7f"
+_TEXT_CONTROLS = "\b\t\n\v\f\r\x1b"
+_CONTROLS = bytes(b for b in range(0x20) if chr(b) not in _TEXT_CONTROLS) + b"\x7f"
 
 _NOT_TEXT = frozenset({"Cc", "Cn", "Co", "Cs"})  # Unicode categories
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -100,10 +107,10 @@ def _is_mostly_ascii(data: bytes) -> bool:
 
 
 def _reads_as_text(sample: str) -> bool:
-    """Whether every character is assigned and printable, and some are common ones."""
+    """Whether every character is assigned and one of text, and some are common ones."""
     if not sample or not any(c in " \n\t" or c.isascii() for c in sample):
         return False
-    return all(c in "\t\n\r\f" or unicodedata.category(c) not in _NOT_TEXT for c in set(sample))
+    return all(c in _TEXT_CONTROLS or unicodedata.category(c) not in _NOT_TEXT for c in set(sample))
 
 
 def _refuse_binary(data: bytes) -> None:
@@ -128,12 +135,17 @@ def refuse_controls(number: int, of: int) -> None:
 def _narrow(data: bytes, *, markup: bool) -> str:
     """Text in UTF-8, a declared encoding, cp949, or what the whole of it looks like."""
     text = _strict(data, "utf-8")
+    if text is None:
+        text = _damaged(data)
     if text is None and markup:
         text = _declared(data)
     if text is None:
-        text = _korean(data)
+        guess = Guess()
+        guess.feed(data)
+        codec = guess.codec()
+        text = _korean(data, codec)
     if text is None:
-        text = _guessed(data)
+        text = _guessed(data, codec)
     if text is None:
         raise UndecodableError("no encoding fits")
     return text
@@ -146,6 +158,30 @@ def _strict(data: bytes, encoding: str, *, cut: bool = False) -> str | None:
         return decoder.decode(data, final=not cut)
     except UnicodeDecodeError:
         return None
+
+
+def _damaged(data: bytes) -> str | None:
+    """UTF-8 that somebody cut or put something into; None when it is none."""
+    text = data.decode("utf-8", "replace")
+    return text if is_damaged_utf8(*signs(text)) else None
+
+
+def signs(text: str) -> tuple[int, int]:
+    """How many characters are not ASCII, and how many of them stand for bytes that fit nowhere."""
+    ascii_only = len(text.encode("ascii", "ignore"))
+    return len(text) - ascii_only, text.count("\ufffd")
+
+
+def is_damaged_utf8(foreign: int, bad: int) -> bool:
+    """Whether a text is UTF-8 but for a few bytes.
+
+    No other encoding gives characters of several bytes that fit by chance, not more than a few.
+
+    Args:
+        foreign: how many characters are not ASCII.
+        bad: how many of them stand for bytes that fit nowhere.
+    """
+    return foreign - bad >= _LEAST_FITTING * bad
 
 
 def _declared(data: bytes) -> str | None:
@@ -168,24 +204,24 @@ def declared_encoding(head: bytes) -> str | None:
     return name if _SAFE_CODECS.fullmatch(name) else None
 
 
-def _korean(data: bytes) -> str | None:
+def _korean(data: bytes, guessed: str) -> str | None:
     """Decode as cp949 or Johab when the result reads as Korean."""
     text = _strict(data, "cp949")
-    if text is not None and reads_korean(text, data):
-        return text
+    if text is not None and reads_as_cp949(text, data, guessed):
+        # Only euc_kr has the eight bytes that spell a syllable which KS X 1001 lacks.
+        spelt = _strict(data, "euc_kr") if SPELT in data else None
+        return text if spelt is None else spelt
     text = _strict(data, "johab")
     return text if text is not None and reads_johab(text) else None
 
 
-def _guessed(data: bytes) -> str | None:
-    """What charset-normalizer makes of the whole of it; a sample may cut a character in two."""
-    from charset_normalizer import from_bytes  # noqa: PLC0415 - rarely needed, slow to import
-
-    best = from_bytes(data).best()
-    if best is None:
-        return None
-    text = str(best)
-    return text if reads_as_guessed(text) else None
+def _guessed(data: bytes, codec: str) -> str | None:
+    """Decode as guessed; None when the bytes disagree, or give what no text has."""
+    for name in candidates(codec):
+        text = _strict(data, name)
+        if text is not None and reads_as_guessed(text):
+            return text
+    return None
 
 
 def reads_as_guessed(text: str) -> bool:

@@ -154,7 +154,7 @@ class _Reader:
         found = self._definition(line, end, indent)
         if found is not None:
             self._enter(self._attached if self._attached >= 0 else start, indent, found)
-        if not self._grammar.attached.match(bare):
+        if found is not None or not self._grammar.attached.match(bare):
             self._attached = -1
         elif self._attached < 0:
             self._attached = start
@@ -190,6 +190,7 @@ class _Reader:
                 return
             self._flush(self._last)
             self._pop(self._last)
+            self._attached = -1  # what stood above is in what has ended
 
     def _pop(self, end: int) -> None:
         self._scopes.pop()

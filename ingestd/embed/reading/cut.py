@@ -82,11 +82,15 @@ class Cutter:
         first = next(content.sections, None)
         if first is None:
             raise NoTextError
-        yield Head(first.title, content.mime)
         titled = (
             replace(section, title=first.title) for section in chain([first], content.sections)
         )
-        yield from batches(self._chunks(titled, len(content.gap)))
+        chunks = self._chunks(titled, len(content.gap))
+        one = next(chunks, None)
+        if one is None:  # blank, or nothing but comments
+            raise NoTextError
+        yield Head(first.title, content.mime)
+        yield from batches(chain([one], chunks))
         if content.gap:
             file.settle()
 

@@ -1,17 +1,18 @@
 """Decoding a file that is too long to be held: first what it is in, then piece by piece.
 
-The decisions are those of `ingestd.embed.extract.decode`, taken over a stream. Only the guess, made
-where nothing else fits, sees a sample instead of the whole.
+The decisions are those of `ingestd.embed.extract.decode`, taken over a stream. Only whether a text
+reads as it was guessed is seen at its beginning.
 """
 
 from __future__ import annotations
 
 import codecs
 import io
-import re
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 from ingestd.embed.extract import decode, korean
+from ingestd.embed.extract.guess import Guess, candidates
 from ingestd.embed.extract.skip import BinaryFileError, UndecodableError
 
 if TYPE_CHECKING:
@@ -19,14 +20,21 @@ if TYPE_CHECKING:
 
     from .file import FileBytes
 
-    Encoding = tuple[str, int]
-    """A codec, and how many bytes of a mark come before the text."""
-
 _KOREAN_BYTES = 2 * korean.SAMPLE_BYTES
-_GUESS_BYTES = 256 * 1024
-_PLACE_BYTES = 16 * 1024
-_GUESSES = 4
-_HIGH = re.compile(rb"[\x80-\xff]")
+
+
+class Encoding(NamedTuple):
+    """What a file is in.
+
+    Attributes:
+        codec: as Python names it.
+        skipped: how many bytes of a mark come before the text.
+        errors: what becomes of bytes that fit nowhere.
+    """
+
+    codec: str
+    skipped: int = 0
+    errors: str = "strict"
 
 
 def encoding_of(file: FileBytes, *, markup: bool) -> Encoding:
@@ -43,15 +51,18 @@ def encoding_of(file: FileBytes, *, markup: bool) -> Encoding:
     head = file.head(decode.SNIFF_BYTES)
     for bom, name in decode.BOMS:
         if head.startswith(bom) and _fits(file, name, len(bom)):
-            return name, len(bom)
+            return Encoding(name, len(bom))
     wide = decode.unmarked_wide(head)
     if wide is not None and _fits(file, wide):
-        return wide, 0
+        return Encoding(wide)
     if b"\0" in head:
         raise BinaryFileError("NUL bytes")
     decode.refuse_controls(decode.controls(head), len(head))
-    is_utf8, sample = _survey(file)
-    return ("utf-8" if is_utf8 else _narrow(file, head, sample, markup=markup)), 0
+    if _is_utf8(file):
+        return Encoding("utf-8")
+    if _is_damaged_utf8(file):
+        return Encoding("utf-8", errors="replace")
+    return Encoding(_narrow(file, head, markup=markup))
 
 
 def texts(file: FileBytes, encoding: Encoding) -> Iterator[str]:
@@ -60,8 +71,8 @@ def texts(file: FileBytes, encoding: Encoding) -> Iterator[str]:
     Raises:
         UndecodableError: it is not in this encoding after all: the file changed meanwhile.
     """
-    name, skipped = encoding
-    narrow = codecs.getincrementaldecoder(name)()
+    name, skipped, errors = encoding
+    narrow = codecs.getincrementaldecoder(name)(errors)
     decoder = io.IncrementalNewlineDecoder(narrow, translate=True)
     first = True
     try:
@@ -91,24 +102,31 @@ def _fits(file: FileBytes, name: str, skipped: int = 0) -> bool:
     return True
 
 
-def _survey(file: FileBytes) -> tuple[bool, bytes]:
-    """Whether it is UTF-8, and if not, a sample of the places that are not ASCII.
+def _is_utf8(file: FileBytes) -> bool:
+    """Whether it is UTF-8.
 
     Raises:
         BinaryFileError: too many control characters.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     is_utf8, controls, length = True, 0, 0
-    sample = bytearray()
     for piece in file.pieces():
         length += len(piece)
         controls += decode.controls(piece)
         if is_utf8:
             is_utf8 = _goes_on(decoder, piece)
-        if len(sample) < _GUESS_BYTES and (high := _HIGH.search(piece)):
-            sample += _place(piece, high.start())
     decode.refuse_controls(controls, length)
-    return is_utf8 and _goes_on(decoder, b"", final=True), bytes(sample)
+    return is_utf8 and _goes_on(decoder, b"", final=True)
+
+
+def _is_damaged_utf8(file: FileBytes) -> bool:
+    """Whether it is UTF-8 but for a few bytes."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    foreign = bad = 0
+    for piece in chain(file.pieces(), [b""]):
+        found = decode.signs(decoder.decode(piece, not piece))
+        foreign, bad = foreign + found[0], bad + found[1]
+    return decode.is_damaged_utf8(foreign, bad)
 
 
 def _goes_on(decoder: codecs.IncrementalDecoder, piece: bytes, *, final: bool = False) -> bool:
@@ -119,34 +137,27 @@ def _goes_on(decoder: codecs.IncrementalDecoder, piece: bytes, *, final: bool = 
     return True
 
 
-def _place(piece: bytes, start: int) -> bytes:
-    """Some lines from the first place on that is not ASCII, and so begins a character."""
-    found = piece[start : start + _PLACE_BYTES]
-    last = found.rfind(b"\n")
-    return found[: last + 1] if last > 0 else found + b"\n"
-
-
-def _narrow(file: FileBytes, head: bytes, sample: bytes, *, markup: bool) -> str:
+def _narrow(file: FileBytes, head: bytes, *, markup: bool) -> str:
     """The encoding of a text that is not UTF-8."""
     declared = decode.declared_encoding(head) if markup else None
     if declared is not None and _fits(file, declared):
         return declared
     beginning = file.head(_KOREAN_BYTES)
+    guessed = _guessed(file)
     text = beginning.decode("cp949", "ignore")  # its end may cut a character in two
-    if korean.reads_korean(text, beginning) and _fits(file, "cp949"):
-        return "cp949"
+    if korean.reads_as_cp949(text, beginning, guessed) and _fits(file, "cp949"):
+        return "euc_kr" if _fits(file, "euc_kr") else "cp949"
     if korean.reads_johab(beginning.decode("johab", "ignore")) and _fits(file, "johab"):
         return "johab"
-    for name in _guesses(sample):
-        if _fits(file, name):
+    for name in candidates(guessed):
+        if decode.reads_as_guessed(beginning.decode(name, "ignore")) and _fits(file, name):
             return name
     raise UndecodableError("no encoding fits")
 
 
-def _guesses(sample: bytes) -> Iterator[str]:
-    """Yield what charset-normalizer makes of a sample, the best first."""
-    from charset_normalizer import from_bytes  # noqa: PLC0415 - rarely needed, slow to import
-
-    for found in list(from_bytes(sample))[:_GUESSES]:
-        if decode.reads_as_guessed(str(found)):
-            yield found.encoding
+def _guessed(file: FileBytes) -> str:
+    """What the whole of it looks like."""
+    guess = Guess()
+    for piece in file.pieces():
+        guess.feed(piece)
+    return guess.codec()
