@@ -33,7 +33,7 @@ import run
 from mutate import mutated
 
 from ingestd.config import ExtractSettings
-from ingestd.embed import model
+from ingestd.embed import model, scanning
 from ingestd.embed.cutting import Cutting
 from ingestd.embed.reading.pool import Pool
 
@@ -125,7 +125,8 @@ def fuzz(
     score, before = Score(), _resident()
     done = _done(log, seed, score)
     spec = model.locate("hash")
-    pool = Pool(spec, Cutting(spec.max_tokens), SETTINGS)
+    scans = scanning.found(SETTINGS).now()
+    pool = Pool(spec, Cutting(spec.max_tokens), SETTINGS, scans=scans)
     started = time.monotonic()
     try:
         for number in numbers:

@@ -15,6 +15,7 @@ import pypdf
 import xlsxwriter
 import xlwt
 from holding import MAIL, holders
+from PIL import Image, ImageDraw, ImageFont
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
 
@@ -45,8 +46,20 @@ def documents() -> dict[str, bytes]:
         "a.odp": opendocument("presentation", _ODP, "A title"),
         "a.epub": _book(),
         "a.rtf": _RTF,
+        "a.png": _picture("PNG"),
+        "a.tif": _picture("TIFF"),
+        "scan.pdf": _picture("PDF"),
         **holders(_word(), _RTF, _MARKDOWN),
     }
+
+
+def _picture(form: str) -> bytes:
+    """A picture of text."""
+    picture = Image.new("L", (500, 120), 255)
+    ImageDraw.Draw(picture).text((20, 40), "Words in a picture", font=ImageFont.load_default(40))
+    out = io.BytesIO()
+    picture.save(out, form, dpi=(300, 300), resolution=300)
+    return out.getvalue()
 
 
 @cache

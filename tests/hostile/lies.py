@@ -14,6 +14,7 @@ _SHARES = (10, 50, 95)
 _UNSUPPORTED = f"{SKIPPED}: unsupported"
 _ARCHIVE = f"{DEAD}: damaged archive"
 _BINARY = f"{SKIPPED}: binary"
+_PICTURE = f"{SKIPPED}: no text|{DEAD}: damaged picture"
 
 
 _ENDS = {
@@ -39,6 +40,7 @@ _ENDS = {
     ".pdf": f"{DEAD}: damaged PDF",
     ".xls": f"{_UNSUPPORTED}: it is damaged",
     ".rtf": f"{INDEXED}|{SKIPPED}: no text",
+    **dict.fromkeys((".png", ".tif"), f"{INDEXED}|{_PICTURE}"),
 }
 
 
@@ -87,8 +89,8 @@ _NAMED = (
     (b"lie-16.ipynb", _TEXTS["a.md"], f"{DEAD}: no notebook", "Markdown"),
     (b"lie-17.ipynb", b"[1, 2]", f"{DEAD}: no notebook", "a list"),
     (b"lie-18.srt", _TEXTS["a.toml"], INDEXED, "TOML"),
-    (b"lie-19.pdf", _PNG, f"{_BINARY}|{_UNSUPPORTED}", "a picture"),
-    (b"lie-20.docx", _PNG, f"{_BINARY}|{_UNSUPPORTED}", "a picture"),
+    (b"lie-19.pdf", _PNG, _PICTURE, "a picture"),
+    (b"lie-20.docx", _PNG, _PICTURE, "a picture"),
     (b"lie-21.csv", gzip.compress(_TEXTS["a.csv"]), _BINARY, "compressed"),
     (b"lie-22.json", _database(), _BINARY, "a database"),
     (b"lie-23.md", b"\x1f\x8b\x08" + bytes(99), _BINARY, "compressed, and damaged"),

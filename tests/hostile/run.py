@@ -32,6 +32,7 @@ import mails
 import notes
 import office
 import pdfs
+import pictures
 import places
 import sheets
 import texts
@@ -43,7 +44,20 @@ from ingestd.memory import processes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MODULES = (texts, notes, containers, office, sheets, books, pdfs, mails, archives, lies, places)
+MODULES = (
+    texts,
+    notes,
+    containers,
+    office,
+    sheets,
+    books,
+    pdfs,
+    pictures,
+    mails,
+    archives,
+    lies,
+    places,
+)
 CORPUS = tuple(entry for module in MODULES for entry in module.ENTRIES)
 SHORT_SHARE = 4
 """The short run takes one file of so many, and all that are no files for long."""

@@ -17,7 +17,7 @@ from mutate import mutated
 from run import CORPUS, GROWTH_BYTES, MIB, MODULES, chosen, run, table
 
 from ingestd.config import ExtractSettings
-from ingestd.embed import model
+from ingestd.embed import model, scanning
 from ingestd.embed.cutting import Cutting
 from ingestd.embed.reading.pool import Pool
 
@@ -42,7 +42,8 @@ def test_the_corpus_is_large_and_no_name_comes_twice() -> None:
 def pool() -> Iterator[Pool]:
     """Reads all that is asked of it."""
     spec = model.locate("hash")
-    made = Pool(spec, Cutting(spec.max_tokens), SETTINGS)
+    scans = scanning.found(SETTINGS).now()
+    made = Pool(spec, Cutting(spec.max_tokens), SETTINGS, scans=scans)
     yield made
     made.close()
 
