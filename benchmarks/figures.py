@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import comparison, machine, scale_report, start
+from benchmarks import comparison, machine, scale_report, scans, start
 from benchmarks.comparison import SECONDS
 from benchmarks.formats import report as formats_report
 from benchmarks.promises import PROMISING
@@ -16,7 +16,7 @@ BENCH, SCALE, GENERATE, START = "bench", "scale", "generate", "start"
 NO_CHANGE, OVERTAKING = "no-change", "overtaking"
 """Parts of the comparison that can be run again by themselves."""
 ENGINES = "engines"
-FORMATS, EDITS_AS = "formats", "edits_as"
+FORMATS, EDITS_AS, SCANS = "formats", "edits_as", "scans"
 TIMES = {"wall_s": "wall, s", "cpu_s": "CPU, s", "peak_mib": "MiB"}
 WAITS = {"median_s": "median, s", "p95_s": "95 %, s", "p99_s": "99 %, s", "most_s": "longest, s"}
 MORE = {
@@ -199,6 +199,11 @@ def edits_as(values: Mapping[str, Any]) -> str:
     return markdown(["new chunks of edited files", *(f"{group} edits" for group in shown)], lines)
 
 
+def scanned(values: Mapping[str, Any]) -> str:
+    """What ``benchmarks.scans`` measured."""
+    return markdown(scans.HEADS, scans.lines(values["scans"]))
+
+
 BLOCKS: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "cold": (BENCH, _series("cold ingest")),
     "no-change": (NO_CHANGE, _series("no change")),
@@ -217,5 +222,6 @@ BLOCKS: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "engines": (ENGINES, engines),
     "formats": (FORMATS, formats),
     "edits-as": (EDITS_AS, edits_as),
+    "scans": (SCANS, scanned),
 }
 """By name of the block: the result that it is made of, and how."""
