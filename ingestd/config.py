@@ -273,6 +273,21 @@ class ExtractSettings(Part):
         description="how many levels down documents within documents are opened: what is attached "
         "to mails, members of archives",
     )
+    ocr: Literal["auto", "off"] = Field(
+        default="auto",
+        description="auto: read pictures of text where the extra `ocr` and tesseract are installed",
+    )
+    ocr_languages: tuple[str, ...] = Field(
+        default=("kor", "eng"),
+        description="languages of tesseract's that are used as far as they are installed, the "
+        "first one preferred",
+    )
+    ocr_pixels: int = Field(
+        default=50_000_000, ge=1_000_000, description="pixels that a picture may have"
+    )
+    ocr_pages: int = Field(
+        default=500, ge=1, description="pages of pictures that are read of one document"
+    )
     sandbox: Literal["auto", "off"] = Field(
         default="auto",
         description="auto: no network, no other files and no processes, as far as the kernel "

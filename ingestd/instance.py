@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from .care import care_of, sealed_names
-from .embed import model
+from .embed import model, scanning
 from .embed.chroma.layout import digests
 from .embed.chroma.opening import lock_chroma, open_store, store_url
 from .embed.compact import Compactor
 from .embed.engines import open_embedder, require
+from .embed.extract.scans import Reading
 from .embed.ground import Ground
 from .embed.heal import Healer
 from .embed.hub_cache import recorded_embedding_function, seed_hub_cache
@@ -27,6 +28,7 @@ from .embed.prepare import Preparer
 from .embed.reading.plugins import installed
 from .embed.reading.pool import Pool
 from .embed.refill import Refiller
+from .embed.scanner import Scanner
 from .embed.spool import Spool, clear_spools
 from .embed.texts import TextEmbedder
 from .embed.totals import Totals
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from .embed.chroma.collection import ChromaCollection
     from .embed.chroma.server import ManagedServer
     from .embed.chroma.store import Store
+    from .embed.extract.scans import Scans
     from .embed.model import ModelSpec
     from .location import Location
     from .watch.source import WatchedSource
@@ -199,22 +202,33 @@ async def open_instance(
             database, settings.limits, pipeline=pipeline, totals=totals, clock=time.time
         )
         sealed = sealed_names(settings.extract)
-        pool = Pool(spec, cutting, settings.extract, plugins=plugins, sealed=sealed)
-        preparer = Preparer(
-            pool,
-            pipeline,
-            file_bytes=settings.limits.file_bytes,
-            spools=lambda: Spool(spools),
-            care_of=care_of(settings.extract),
-        )
+        scans = await asyncio.to_thread(scanning.found, settings.extract)
+
+        def reading(scans: Scans) -> tuple[Preparer, Pool]:
+            pool = Pool(
+                spec, cutting, settings.extract, plugins=plugins, sealed=sealed, scans=scans
+            )
+            preparer = Preparer(
+                pool,
+                pipeline,
+                file_bytes=settings.limits.file_bytes,
+                spools=lambda: Spool(spools),
+                care_of=care_of(settings.extract),
+            )
+            return preparer, pool
+
+        preparer, pool = reading(scans)
+        scanner = Scanner(*reading(scans.now())) if scans.reading is Reading.LATER else None
         parts = Parts(
-            database, preparer, texts, writer, recorder, totals, settings.limits, time.time
+            database, preparer, texts, writer, recorder, totals, settings.limits, time.time, scanner
         )
         job = EmbedJob(parts, {source.id: source for source in found.values()})
         stack.callback(job.close)
         stack.callback(pool.close)  # before the job's threads are waited for
+        if scanner is not None:
+            stack.callback(scanner.stop)
         await asyncio.to_thread(recorder.outdate)
-        await asyncio.to_thread(recorder.unlock)
+        await asyncio.to_thread(_unlock, recorder, scans, settings, location)
         collector.steady()  # what comes now may be long
         yield Instance(
             settings,
@@ -234,6 +248,15 @@ async def open_instance(
             Gauges(),
             Compactor(ground),
         )
+
+
+def _unlock(recorder: Recorder, scans: Scans, settings: Settings, location: Location) -> None:
+    """Take up again what can be read now, and could not be before."""
+    seen = scanning.looks(settings.extract)
+    changed = scanning.remembered(location.state_dir) != seen
+    recorder.unlock(scans=changed and scans.reading is Reading.LATER)
+    if changed:
+        scanning.remember(location.state_dir, seen)
 
 
 def _seed(spec: ModelSpec) -> None:

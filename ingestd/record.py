@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ingestd_state import arrivals, changes, documents, failpoint, work
+from ingestd_state import arrivals, changes, documents, due, failpoint
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -84,7 +84,7 @@ def _record_new(
             unknown.append((path, parts))
     recorded.new += len(unknown)
     room = CROWD - len(unknown)
-    if priority > 0 and (room < 0 or work.count_urgent(connection, most=room + 1) > room):
+    if priority > 0 and (room < 0 or due.count_urgent(connection, most=room + 1) > room):
         priority = 0
     arrivals.add_all(connection, (source.id, source.name), unknown, now=now, priority=priority)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from ingestd_state import work
+from ingestd_state import due
 from ingestd_state.engine import DatabaseError
 
 from .desk import Desk
@@ -285,4 +285,4 @@ def count_open(instance: Instance) -> int:
     """Documents that wait for the job, or are in its hands; blocking."""
     ids = [source.id for source in instance.sources.values()]
     with instance.database.read() as connection:
-        return work.count_open(connection, instance.clock(), ids)
+        return due.count_open(connection, instance.clock(), ids)

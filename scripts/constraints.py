@@ -45,7 +45,12 @@ def resolve(python: str, bounds: dict[str, str], work: Path) -> dict[str, str]:
     subprocess.run([*pip, "--upgrade", "pip"], check=True)
     report = work / "report.json"
     question = ["--dry-run", "--ignore-installed", "--use-feature=fast-deps"]
-    question += ["--report", str(report), f"{ROOT}[test,profile,openvino,multilingual,hwp]", *TOOLS]
+    question += [
+        "--report",
+        str(report),
+        f"{ROOT}[test,profile,openvino,multilingual,hwp,ocr]",
+        *TOOLS,
+    ]
     subprocess.run([*pip, *question], check=True)
     return versions(json.loads(report.read_text(encoding="utf-8")))
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ingestd.embed.metadata import of_chunk
-from ingestd.embed.prepare import Outcome
+from ingestd.embed.prepared import Outcome
 
 if TYPE_CHECKING:
-    from ingestd.embed.prepare import Prepared, Preparer
+    from ingestd.embed.prepare import Preparer
+    from ingestd.embed.prepared import Prepared
     from ingestd.ports import Chunk, Metadata, Source
     from ingestd_state.documents import Document
 

@@ -96,6 +96,24 @@ def formats(_settings: Settings, _location: Location) -> Iterator[Finding]:
             yield Finding(f"extra {extra}", "ok", message, f'pip install "ingestd[{extra}]"')
 
 
+def ocr(settings: Settings, _location: Location) -> Iterator[Finding]:
+    """Whether pictures of text are read."""
+    from ingestd.embed import scanning
+    from ingestd.embed.extract.scans import HOW, Reading
+
+    found = scanning.found(settings.extract)
+    if found.reading is Reading.LATER:
+        said = f"tesseract {scanning.version()}, languages {found.languages}"
+        left_out = [one for one in settings.extract.ocr_languages if one not in found.languages]
+        mend = f"apt-get install {' '.join(f'tesseract-ocr-{one}' for one in left_out)}"
+        yield Finding("OCR", "ok", said, mend if left_out else "")
+    elif found.missing:
+        said = f"{found.missing}: pictures of text are skipped, and listed by `ingestd ls`"
+        yield Finding("OCR", "ok", said, HOW.replace("`", ""))
+    else:
+        yield Finding("OCR", "ok", '`extract.ocr = "off"`: pictures of text are skipped')
+
+
 def state_table(_settings: Settings, location: Location) -> Iterator[Finding]:
     """The state table opens, is of this version, and whole."""
     from ingestd.tables import as_told, cure
@@ -238,6 +256,7 @@ CHECKS: tuple[Check, ...] = (
     model,
     plugins,
     formats,
+    ocr,
     state_table,
     vectors_cache,
     locks,

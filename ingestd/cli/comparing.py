@@ -184,6 +184,7 @@ def _cache(location: Location) -> AbstractContextManager[Database | None]:
 def _reader(settings: Settings, location: Location, spec: ModelSpec) -> tuple[Reader, Pool]:
     from ingestd.care import care_of, sealed_names
     from ingestd.check.reading import Reader
+    from ingestd.embed import scanning
     from ingestd.embed.prepare import Preparer
     from ingestd.embed.reading.plugins import installed
     from ingestd.embed.reading.pool import Pool
@@ -197,6 +198,7 @@ def _reader(settings: Settings, location: Location, spec: ModelSpec) -> tuple[Re
         cutting,
         settings.extract,
         plugins=plugins,
+        scans=scanning.found(settings.extract).now(),
         sealed=sealed_names(settings.extract),
     )
     preparer = Preparer(

@@ -7,6 +7,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ingestd.embed.extract import scans
 from ingestd.embed.extract.extras import missing_extra
 from ingestd.guard import unusable
 from ingestd.ports import SEALED
@@ -260,8 +261,15 @@ def _after(document: Document, *, running: bool, now: float) -> str:
         return "nothing, until the file changes; `ingestd retry` tries again"
     if not running:
         return "no daemon runs: `ingestd run` or `ingestd reindex` takes it up"
+    return _turn(document, now=now)
+
+
+def _turn(document: Document, *, now: float) -> str:
+    """When the daemon takes up what waits."""
     if document.retry_at is not None and document.retry_at > now:
         return f"the next try is in {output.ago(document.retry_at - now)}"
+    if document.reason == scans.LATER:
+        return "the daemon reads its pictures of text when nothing else is to do"
     return "the daemon takes it up as soon as its turn comes"
 
 
@@ -270,6 +278,8 @@ def _taken_up_by(document: Document) -> str:
     if document.reason.startswith(SECRET):
         name = output.text(document.path.rpartition(b"/")[2])
         return f'`extract.secret_rules = ["!{name}"]` takes it up'
+    if scans.lacking(document.reason):
+        return f"`{scans.HOW}` have it read at the next start"
     if extra := missing_extra(document.reason):
         return f'`pip install "ingestd[{extra}]"` has it read at the next start'
     return ""

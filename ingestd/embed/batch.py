@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ingestd_state.work import size_of
+from ingestd_state.due import size_of
 
 from .stages import URGENT
 
@@ -32,11 +32,13 @@ class Batch:
         documents: as they were claimed.
         place: in the line before each stage, see `Stage`.
         large: one of them was too large to come with others.
+        put_off: somebody else reads them, while nothing else is due.
     """
 
     documents: Sequence[Document]
     place: int = URGENT
     large: bool = False
+    put_off: bool = False
 
     @property
     def urgent(self) -> bool:

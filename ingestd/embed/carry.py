@@ -19,12 +19,12 @@ from .chroma.calls import RefusedError
 from .deliver import deliver, long_entry, long_tombstone
 from .encode import embed
 from .longs import SPOOLS, mistaken
-from .prepare import Outcome, Prepared
+from .prepared import Outcome, Prepared
 from .reading.parts import StoppedError
 from .stages import HaltedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ingestd.ports import Source
     from ingestd_state.documents import Document
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from .batch import Batch
     from .longs import Longs
     from .parts import Parts
-    from .stages import Stages
+    from .scanner import Scanner
+    from .stages import Stage, Stages
 
 MOST_GONE = 10_000
 """Paths that were gone, a source, before all of it is looked at instead."""
@@ -90,7 +91,9 @@ class Carrier:
             StoreError: see `carry`.
             HaltedError: another batch failed.
         """
-        with self._parts.totals.waits.coming():
+        # What was put off takes minutes, in which the model does not wait for it.
+        waits = contextlib.nullcontext() if batch.put_off else self._parts.totals.waits.coming()
+        with waits:
             prepared, tombstones = await self._read(batch)
             ready = await self._embed(batch, prepared)
         # With tombstones at once: their slots are taken over by what is new.
@@ -121,12 +124,13 @@ class Carrier:
         tombstones = [one for one in batch.documents if one.status is DocumentStatus.DELETED]
         rest = [one for one in batch.documents if one.status is not DocumentStatus.DELETED]
         short: list[Prepared] = []
+        stage, read = self._reader(batch)
         while rest and not self._ends:
-            async with self._stages.read.turn(batch.place):
+            async with stage.turn(batch.place):
                 # Within the turn: who had it before may have made a spool.
                 if self._longs.spools >= SPOOLS:
                     break
-                found = await self._stages.read.call(partial(self._prepare, rest))
+                found = await stage.call(partial(read, rest))
                 short += self._short_ones(found)
             rest = rest[len(found) :]
             # After a long one the rest waits: where that breaks the store, nobody hides it.
@@ -134,6 +138,23 @@ class Carrier:
                 break
         await self.release(rest)
         return short, self._short_tombstones(tombstones)
+
+    def _reader(self, batch: Batch) -> tuple[Stage, Callable[[Sequence[Document]], list[Prepared]]]:
+        """The thread that reads a batch, and how."""
+        if batch.put_off and self._parts.scanner is not None:
+            return self._stages.scan, partial(self._scan, self._parts.scanner)
+        return self._stages.read, self._prepare
+
+    def _scan(self, scanner: Scanner, documents: Sequence[Document]) -> list[Prepared]:
+        """Read one that was put off, until a stop."""
+        [document] = documents
+        try:
+            return [scanner.prepare(document, self._sources[document.source_id], self._has_ended)]
+        except StoppedError:
+            return []
+
+    def _has_ended(self) -> bool:
+        return self._ends
 
     @property
     def _ends(self) -> bool:

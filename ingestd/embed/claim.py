@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ingestd_state import failpoint, work
+from ingestd_state import due, failpoint
 
 from .batch import URGENT_BYTES, URGENT_DOCUMENTS, Batch
 
@@ -31,12 +31,14 @@ class Room:
         urgent: what somebody waits for.
         others: whatever is due.
         large: also large documents, among the others.
+        put_off: also what was put off, where nothing else is due.
         in_hand: ids of documents that are in hand, and may be due again.
     """
 
     urgent: bool
     others: bool
     large: bool
+    put_off: bool = False
     in_hand: Collection[str] = ()
 
 
@@ -88,6 +90,8 @@ class Claimer:
                 batch = Batch(taken)
             elif room.others and (taken := self._claim(connection, room, urgent=False)):
                 batch = Batch(taken, place(), large=any(map(self._is_large, taken)))
+            elif room.others and room.put_off and (taken := self._claim_put_off(connection, room)):
+                batch = Batch(taken, place(), put_off=True)
         if batch:
             failpoint.reached("claim.committed")
         return batch
@@ -95,21 +99,24 @@ class Claimer:
     def _is_large(self, document: Document) -> bool:
         return (
             document.chunk_count > self._long_chunks
-            or work.size_of(document) > self._limits.batch_bytes
+            or due.size_of(document) > self._limits.batch_bytes
         )
 
     def _is_due(self) -> bool:
         with self._database.read() as connection:
-            return work.is_due(connection, self._clock(), self._ids)
+            return due.is_due(connection, self._clock(), self._ids)
+
+    def _claim_put_off(self, connection: Connection, room: Room) -> list[Document]:
+        return due.claim_put_off(connection, self._clock(), self._ids, room.in_hand)
 
     def _claim(self, connection: Connection, room: Room, *, urgent: bool) -> list[Document]:
         limits = self._limits
         number, size = limits.batch_documents, limits.batch_bytes
         large = room.large and not urgent
-        beside = work.Beside(room.in_hand, None if large else self._long_chunks, size)
+        beside = due.Beside(room.in_hand, None if large else self._long_chunks, size)
         if urgent:
             number, size = min(number, URGENT_DOCUMENTS), min(size, URGENT_BYTES)
-        return work.claim(
+        return due.claim(
             connection,
             self._clock(),
             self._ids,

@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .prepare import Outcome
+from .prepared import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ingestd.ports import Source
     from ingestd_state.documents import Document
 
-    from .prepare import Prepared
+    from .prepared import Prepared
     from .write import Writer
 
 

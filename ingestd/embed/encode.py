@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .parts import Parts
-    from .prepare import Prepared
+    from .prepared import Prepared
     from .stages import Stages
 
 

@@ -35,7 +35,7 @@ class Hand:
 
     def has_room(self, *, urgent: bool) -> bool:
         """Whether another batch may be taken in hand."""
-        number = sum(batch.urgent == urgent for batch in self.batches)
+        number = sum(batch.urgent == urgent for batch in self.batches if not batch.put_off)
         return number < (URGENT_BATCHES if urgent else BATCHES)
 
     def take(self, work: Coroutine[None, None, None], batch: Batch | None = None) -> None:
@@ -71,8 +71,13 @@ class Hand:
             await self.wait()
 
     async def rest(self) -> None:
-        """Wait until every batch that is in hand now is done with; a step may go on."""
-        batches = [task for task, batch in self._tasks.items() if batch is not None]
+        """Wait until every batch that is in hand now is done with; a step may go on.
+
+        So may what was put off: it takes minutes.
+        """
+        batches = [
+            task for task, batch in self._tasks.items() if batch is not None and not batch.put_off
+        ]
         if batches:
             await asyncio.wait(batches)
 

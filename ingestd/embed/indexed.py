@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from ingestd_state import work
 from ingestd_state.status import DocumentStatus
 
-from .prepare import NOWHERE
+from .prepared import NOWHERE
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from .prepare import Prepared
+    from .prepared import Prepared
 
 
 def finish(connection: Connection, prepared: Prepared, *, pipeline: str, now: float) -> None:

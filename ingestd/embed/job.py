@@ -80,6 +80,8 @@ class EmbedJob:
         """
         self._stopping = self._carrier.stopping = True
         self._parts.preparer.stop()
+        if self._parts.scanner is not None:
+            self._parts.scanner.stop()
         self._parts.texts.stop()
         self._parts.writer.stop()
 
@@ -228,6 +230,7 @@ class EmbedJob:
             urgent=hand.has_room(urgent=True),
             others=hand.has_room(urgent=False),
             large=not longs and not any(batch.large for batch in hand.batches),
+            put_off=not any(batch.put_off for batch in hand.batches),
             in_hand=in_hand.union(longs.ids),
         )
         claim = partial(self._claimer.claim, ready, room, self._stages.place)
@@ -279,7 +282,7 @@ class EmbedJob:
         return True
 
     async def _claim_alone(self, ready: Callable[[], None]) -> Batch | None:
-        room = Room(urgent=False, others=True, large=True)
+        room = Room(urgent=False, others=True, large=True, put_off=True)
         claim = partial(self._claimer.claim, ready, room, self._stages.place)
         return await self._stages.tables.run(claim)
 

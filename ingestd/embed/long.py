@@ -26,7 +26,7 @@ from .chroma.calls import RefusedError
 from .indexed import fingerprint_columns, finish
 from .metadata import labels, text_of
 from .place import batches
-from .prepare import Outcome
+from .prepared import Outcome
 from .slots import assign_page
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ingestd_state.engine import Database
 
     from .place import Placer
-    from .prepare import Prepared
+    from .prepared import Prepared
     from .slots import Assignment
     from .spool import Spool
     from .sweep import Sweeper

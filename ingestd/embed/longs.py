@@ -13,7 +13,7 @@ from ingestd_state.engine import DatabaseError
 from .chroma.calls import RefusedError
 from .deliver import Long
 from .encode import embed
-from .prepare import Prepared
+from .prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

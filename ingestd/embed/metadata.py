@@ -14,7 +14,7 @@ from .language import language
 if TYPE_CHECKING:
     from ingestd.ports import Chunk, Metadata, Source
 
-    from .prepare import Prepared
+    from .prepared import Prepared
 
 KEYS = (
     "source",

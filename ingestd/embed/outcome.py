@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ingestd_state import bulk, chunks, failpoint, runs, work
+from ingestd_state import bulk, chunks, due, failpoint, runs, work
 from ingestd_state.status import DocumentStatus
 
 from .extract.extras import EXTRAS, is_installed, needs
+from .extract.scans import MAY_BE_SCANNED
+from .extract.skip import NoTextError
 from .indexed import fingerprint_columns
 from .metadata import text_of
-from .prepare import Outcome
+from .prepared import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from ingestd_state.documents import Document
     from ingestd_state.engine import Database
 
-    from .prepare import Prepared
+    from .prepared import Prepared
     from .totals import Totals
 
 log = structlog.get_logger(__name__)
@@ -65,10 +67,18 @@ class Recorder:
         if outdated:
             log.info("backfill", documents=outdated, pipeline=self._pipeline)
 
-    def unlock(self) -> None:
-        """Take up again what was skipped for want of an extra that is installed now."""
+    def unlock(self, *, scans: bool = False) -> None:
+        """Take up again what was skipped for want of an extra that is installed now.
+
+        Args:
+            scans: pictures of text can be read, and could not be before.
+        """
         reasons = [needs(extra) for extra in EXTRAS if is_installed(extra)]
         taken = bulk.mark_skipped(self._database, reasons, now=self._clock()) if reasons else 0
+        if scans:
+            taken += bulk.mark_scanned(
+                self._database, NoTextError().reason, MAY_BE_SCANNED, now=self._clock()
+            )
         if taken:
             log.info("readable_now", documents=taken)
 
@@ -95,6 +105,8 @@ class Recorder:
                     self._again(connection, entry, attempts=attempts, retry_at=now + BUSY_WAIT_S)
                 elif entry.outcome is Outcome.GONE:
                     self._again(connection, entry, missing_since=now)
+                elif entry.outcome is Outcome.LATER:
+                    self._again(connection, entry, priority=due.PUT_OFF, reason=entry.reason)
             failpoint.reached("outcome.begun")
 
     def deleted(self, tombstones: Sequence[Document]) -> None:
@@ -167,7 +179,7 @@ class Recorder:
         )
 
     @staticmethod
-    def _again(connection: Connection, entry: Prepared, **outcome: float) -> None:
+    def _again(connection: Connection, entry: Prepared, **outcome: float | str) -> None:
         """Have it wait as it did before; nothing is written when it was changed or moved since."""
         kept = {
             name: getattr(entry.document, name)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from .outcome import Recorder
     from .prepare import Preparer
+    from .scanner import Scanner
     from .texts import TextEmbedder
     from .totals import Totals
     from .write import Writer
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of an embed job."""
+    """The parts of an embed job; without a scanner, nothing is put off."""
 
     database: Database
     preparer: Preparer
@@ -30,3 +31,4 @@ class Parts:
     totals: Totals
     limits: LimitSettings
     clock: Callable[[], float]
+    scanner: Scanner | None = None

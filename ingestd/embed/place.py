@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ingestd.ports import Chunk, Collection, Metadata
     from ingestd_state.engine import Database
 
-    from .prepare import Prepared
+    from .prepared import Prepared
     from .totals import Totals
 
     Placed = tuple[Prepared, str, Chunk]

@@ -96,6 +96,7 @@ class Stages:
 
     Attributes:
         read: reads files.
+        scan: reads those with pictures of text.
         encode: uses the model: always the same thread, because the model keeps memory for each.
         tables: reads and writes the state table, when nothing else is done with it.
         halted: a write may have broken off: none is begun.
@@ -103,6 +104,7 @@ class Stages:
 
     def __init__(self, lock: asyncio.Lock) -> None:
         self.read = Stage("read")
+        self.scan = Stage("scan")
         self.encode = Stage("encode")
         self.tables = Stage("tables")
         self._store = Stage("store")
@@ -127,5 +129,5 @@ class Stages:
 
     def close(self, *, wait: bool) -> None:
         """End the threads, when they are done with what they have in hand."""
-        for stage in (self.read, self.encode, self._store, self.tables):
+        for stage in (self.read, self.scan, self.encode, self._store, self.tables):
             stage.close(wait=wait)

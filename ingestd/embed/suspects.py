@@ -10,7 +10,7 @@ from ingestd.errors import DiskFullError, StoreError
 from ingestd_state.status import DocumentStatus
 
 from .batch import Batch
-from .prepare import Prepared
+from .prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +73,7 @@ class Suspects:
                 return
             written = self._parts.totals.chunks["upserted"]
             try:
-                await self._carrier.attempt(Batch([document], batch.place))
+                await self._carrier.attempt(Batch([document], batch.place, put_off=batch.put_off))
                 while self._longs and not self._carrier.stopping:
                     await self._longs.step()
             except StoreError as error:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ingestd.ports import Embedder, Vectors
     from ingestd_state.engine import Database
 
-    from .prepare import Prepared
+    from .prepared import Prepared
     from .totals import Totals
 
 log = structlog.get_logger(__name__)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ingestd_state.documents import Document
     from ingestd_state.engine import Database
 
-    from .prepare import Prepared
+    from .prepared import Prepared
     from .totals import Totals
 
     Group = tuple[list[Prepared], list[Document]]

@@ -111,6 +111,31 @@ def mark_skipped(database: Database, reasons: Sequence[str], *, now: float) -> i
     )
 
 
+def mark_scanned(database: Database, reason: str, mime: str, *, now: float) -> int:
+    """Take up again what may have more text than was read; returns how many.
+
+    Args:
+        database: the state table.
+        reason: that of what was skipped begins so.
+        mime: the media type of what is indexed.
+        now: Unix seconds.
+    """
+    skipped = and_(
+        unindexed(documents.c.status) == DocumentStatus.SKIPPED.value,
+        documents.c.reason.startswith(reason, autoescape=True),
+    )
+    indexed = and_(
+        unindexed(documents.c.status) == DocumentStatus.INDEXED.value, documents.c.mime == mime
+    )
+    # Indexed ones as forced: their bytes are the same.
+    values = {"status": DocumentStatus.PENDING.value, "changed_at": now, "priority": -1}
+    marked = 0
+    for where in (skipped, indexed):
+        for found in pages.ids(database, where, size=SLICE):
+            marked += _mark(database, found, where, {**values, "forced": where is indexed})
+    return marked
+
+
 def is_outdated(connection: Connection, pipeline: str) -> bool:
     """Whether another version of the pipeline indexed something that is in a collection."""
     found = select(documents.c.id).where(_outdated(pipeline)).exists()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import or_, select
 
-from . import work
+from . import due
 from .schema import chunks, collections, documents, orphans
 from .status import ChunkStatus, DocumentStatus
 
@@ -27,4 +27,4 @@ def at_rest(connection: Connection, now: float, source_ids: Sequence[int]) -> bo
         select(collections.c.name).where(collections.c.refill_since.is_not(None)).exists(),
     )
     moving = bool(connection.execute(select(or_(*left))).scalar_one())
-    return not moving and not work.is_due(connection, now, source_ids)
+    return not moving and not due.is_due(connection, now, source_ids)

@@ -32,7 +32,7 @@ from ingestd.errors import ModelMismatchError, StoreError
 from ingestd.ports import Record
 from ingestd.reconcile import Reconciler
 from ingestd.repair import Repairer
-from ingestd_state import changes, collections, documents, orphans, sources, vectors, work
+from ingestd_state import changes, collections, documents, due, orphans, sources, vectors
 from ingestd_state.schema import documents as table
 from ingestd_state.status import DocumentStatus, SourceStatus
 
@@ -115,13 +115,13 @@ class Home:
         """Take up what there is, and write it."""
         Reconciler(self.database).reconcile(self.source)
         with self.database.write() as connection:
-            due = work.claim(
+            claimed = due.claim(
                 connection, time.time(), [self.source.id], limit=999, limit_bytes=1 << 30
             )
-        alive = [one for one in due if one.status is not DocumentStatus.DELETED]
+        alive = [one for one in claimed if one.status is not DocumentStatus.DELETED]
         entries = [self.preparer.prepare(document, self.source) for document in alive]
         assert self._texts.embed(entries) == []
-        gone = [one for one in due if one.status is DocumentStatus.DELETED]
+        gone = [one for one in claimed if one.status is DocumentStatus.DELETED]
         self._writer.write(entries, gone, "ingestd")
 
     def check(self, **options: Any) -> tuple[list[Finding], Checker]:

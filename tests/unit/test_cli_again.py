@@ -13,7 +13,7 @@ from ingestd.cli.places import Place
 from ingestd.errors import NotFoundError, NotRunningError, WaitTimeoutError
 from ingestd.reconcile import Reconciler
 from ingestd.roots import known_sources
-from ingestd_state import documents, migrate, selection, sources, work
+from ingestd_state import documents, due, migrate, selection, sources, work
 from ingestd_state.engine import Database
 from ingestd_state.selection import Selection
 from ingestd_state.status import DocumentStatus
@@ -53,7 +53,7 @@ def end(database: Database, status: DocumentStatus, *paths: str) -> None:
     """Let the attempts for these documents, or all that wait, end so."""
     found = list(selection.walk(database, Selection(statuses=frozenset({DocumentStatus.PENDING}))))
     with database.write() as connection:
-        work.claim(connection, time.time() + 1, [1], limit=1_000, limit_bytes=1 << 30)
+        due.claim(connection, time.time() + 1, [1], limit=1_000, limit_bytes=1 << 30)
         for document in found:
             wanted = not paths or document.path.decode() in paths
             final = status if wanted else DocumentStatus.INDEXED

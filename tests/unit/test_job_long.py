@@ -17,7 +17,7 @@ from ingestd.embed.chunk import Chunker
 from ingestd.embed.job import EmbedJob
 from ingestd.embed.outcome import Recorder
 from ingestd.embed.parts import Parts
-from ingestd.embed.prepare import Prepared, Preparer
+from ingestd.embed.prepare import Preparer
 from ingestd.embed.reading.cut import Cutter
 from ingestd.embed.spool import Sizes, Spool
 from ingestd.embed.texts import TextEmbedder
@@ -32,6 +32,7 @@ from ingestd_state import chunks, documents
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ingestd.embed.prepared import Prepared
     from ingestd.watch.source import WatchedSource
     from ingestd_state.documents import Document
     from ingestd_state.engine import Database

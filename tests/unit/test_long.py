@@ -17,7 +17,8 @@ from ingestd.embed import place as place_module
 from ingestd.embed.chroma.calls import RefusedError
 from ingestd.embed.chunk import Chunker
 from ingestd.embed.deliver import deliver, long_entry, long_tombstone
-from ingestd.embed.prepare import Outcome, Prepared, Preparer
+from ingestd.embed.prepare import Preparer
+from ingestd.embed.prepared import Outcome, Prepared
 from ingestd.embed.reading.cut import Cutter
 from ingestd.embed.spool import Sizes, Spool
 from ingestd.embed.tokenize import open_tokenizer

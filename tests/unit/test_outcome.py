@@ -10,11 +10,12 @@ from sqlalchemy import update
 from ingestd.config import LimitSettings
 from ingestd.embed.extract import extras
 from ingestd.embed.outcome import BUSY_WAIT_S, Recorder
-from ingestd.embed.prepare import RACY_S, Outcome, Prepared
+from ingestd.embed.prepare import RACY_S
+from ingestd.embed.prepared import Outcome, Prepared
 from ingestd.embed.totals import Totals
 from ingestd.errors import ChangedWhileReadError, UnreadableError
 from ingestd.ports import Fingerprint
-from ingestd_state import changes, chunks, documents, runs, work
+from ingestd_state import changes, chunks, documents, due, runs, work
 from ingestd_state.chunks import Slot
 from ingestd_state.schema import documents as table
 from ingestd_state.status import ChunkStatus, DocumentStatus
@@ -52,7 +53,7 @@ class Desk:
         with self.database.write() as connection:
             if columns:
                 connection.execute(update(table).where(table.c.id == self.id).values(**columns))
-            (taken,) = work.claim(connection, now, [self.source.id], limit=1, limit_bytes=1)
+            (taken,) = due.claim(connection, now, [self.source.id], limit=1, limit_bytes=1)
         return taken
 
     def record(self, outcome: Outcome, *, document: Document | None = None, **how: Any) -> Document:
@@ -166,9 +167,9 @@ def test_a_file_that_is_gone_waits_for_a_decision(desk: Desk) -> None:
     assert (found.status, found.missing_since) == (S.PENDING, NOW)
     assert (found.attempts, found.forced, found.chunk_count) == (2, True, 3)
     with desk.database.write() as connection:
-        assert not work.is_due(connection, NOW + 1e6, [desk.source.id])
+        assert not due.is_due(connection, NOW + 1e6, [desk.source.id])
         changes.mark_found(connection, [desk.id])
-        assert work.is_due(connection, NOW, [desk.source.id])
+        assert due.is_due(connection, NOW, [desk.source.id])
 
 
 def test_a_file_that_moved_meanwhile_is_not_missing(desk: Desk) -> None:

@@ -14,7 +14,8 @@ import pytest
 from ingestd.embed import model
 from ingestd.embed.chunk import Chunker
 from ingestd.embed.extract.skip import SkipDocument
-from ingestd.embed.prepare import NOWHERE, PATIENCE, RACY_S, Outcome, Prepared, Preparer
+from ingestd.embed.prepare import PATIENCE, RACY_S, Preparer
+from ingestd.embed.prepared import NOWHERE, Outcome, Prepared
 from ingestd.embed.reading.cut import Cutter
 from ingestd.embed.reading.parts import Batch, End, Head, StoppedError
 from ingestd.embed.secrets.care import Care

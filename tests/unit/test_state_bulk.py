@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select, update
 
-from ingestd_state import bulk, changes, chunks, documents, failpoint, orphans, sources, work
+from ingestd_state import bulk, changes, chunks, documents, due, failpoint, orphans, sources
 from ingestd_state.chunks import Slot
 from ingestd_state.engine import Database
 from ingestd_state.schema import documents as table
@@ -103,7 +103,7 @@ def test_the_missing_are_buried_from_every_status(database: Database, home: int,
     assert statuses(database) == {b"gone": "deleted", b"there": "pending"}
     with database.write() as connection:
         assert documents.total(connection, home) == 1
-        taken = work.claim(connection, NOW, [home], limit=9, limit_bytes=1 << 30)
+        taken = due.claim(connection, NOW, [home], limit=9, limit_bytes=1 << 30)
     assert next(entry.id for entry in taken) == gone
 
 

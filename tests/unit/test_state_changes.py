@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import update
 
-from ingestd_state import changes, chunks, documents, migrate, sources, work
+from ingestd_state import changes, chunks, documents, due, migrate, sources, work
 from ingestd_state.chunks import Slot
 from ingestd_state.engine import Database
 from ingestd_state.schema import documents as table
@@ -114,7 +114,7 @@ def test_a_change_makes_every_document_pending(
         )
         changes.mark_changed(connection, [key], now=NOW + 5)
         found = read(connection, key)
-        assert [entry.id for entry in work.claim(connection, NOW + 5, [home], **ROOMY)] == [key]
+        assert [entry.id for entry in due.claim(connection, NOW + 5, [home], **ROOMY)] == [key]
     assert found.status is DocumentStatus.PENDING
     assert (found.attempts, found.retry_at, found.recheck_at) == (0, None, None)
     assert (found.missing_since, found.error_code, found.error_text) == (None, "", "")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select, true, update
 
-from ingestd_state import changes, chunks, documents, sources, work
+from ingestd_state import changes, chunks, documents, due, sources, work
 from ingestd_state.chunks import Slot
 from ingestd_state.schema import documents as table
 from ingestd_state.status import ALLOWED, ChunkStatus, DocumentStatus, SourceStatus
@@ -50,7 +50,7 @@ def read(connection: Connection, key: str) -> Document:
 
 def claim(connection: Connection, now: float = NOW, limit: int = 100) -> list[bytes]:
     """Take documents in hand; their paths."""
-    taken = work.claim(connection, now, [1], limit=limit, limit_bytes=1 << 40)
+    taken = due.claim(connection, now, [1], limit=limit, limit_bytes=1 << 40)
     return [entry.path for entry in taken]
 
 
@@ -65,7 +65,7 @@ def test_due_order_is_priority_then_age(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "values", "due"),
+    ("status", "values", "waits"),
     [
         (S.PENDING, {}, True),
         (S.PENDING, {"retry_at": NOW}, True),
@@ -89,28 +89,28 @@ def test_due_order_is_priority_then_age(connection: Connection) -> None:
     ],
 )
 def test_what_is_due(
-    connection: Connection, status: S, values: dict[str, object], *, due: bool
+    connection: Connection, status: S, values: dict[str, object], *, waits: bool
 ) -> None:
     """Each status is due at its own time; what is in hand is still open."""
     make(connection, b"a", status, **values)
-    assert work.is_due(connection, NOW, [1]) is due
-    assert work.count_open(connection, NOW, [1]) == int(due or status is S.WORKING)
-    assert claim(connection) == ([b"a"] if due else [])
+    assert due.is_due(connection, NOW, [1]) is waits
+    assert due.count_open(connection, NOW, [1]) == int(waits or status is S.WORKING)
+    assert claim(connection) == ([b"a"] if waits else [])
 
 
 def test_other_sources_are_left_alone(connection: Connection) -> None:
     """A process claims only what belongs to the sources that it serves."""
     other = sources.ensure(connection, "other", b"/other", "ingestd", "{}").id
     changes.add(connection, (other, "other"), b"x", (1, 2, 3, 4, 5), now=NOW)
-    assert not work.is_due(connection, NOW, [1])
+    assert not due.is_due(connection, NOW, [1])
     assert claim(connection) == []
-    assert work.claim(connection, NOW, [], limit=9, limit_bytes=9) == []
+    assert due.claim(connection, NOW, [], limit=9, limit_bytes=9) == []
 
 
 def test_a_claim_takes_in_hand_once(connection: Connection) -> None:
     """What is in hand is not due; a tombstone comes along as it is."""
     key, stone = make(connection, b"a"), make(connection, b"b", S.DELETED)
-    taken = work.claim(connection, NOW, [1], limit=9, limit_bytes=1 << 40)
+    taken = due.claim(connection, NOW, [1], limit=9, limit_bytes=1 << 40)
     assert {entry.id for entry in taken} == {key, stone}
     assert read(connection, key).status is S.WORKING
     assert read(connection, stone).status is S.DELETED
@@ -121,7 +121,7 @@ def test_a_claim_is_an_allowed_transition(connection: Connection) -> None:
     """Only from a status that may go to `working` is a document taken in hand."""
     for status in S:
         make(connection, status.encode(), status, retry_at=NOW, recheck_at=NOW)
-    taken = work.claim(connection, NOW, [1], limit=99, limit_bytes=1 << 40)
+    taken = due.claim(connection, NOW, [1], limit=99, limit_bytes=1 << 40)
     alive = {S(entry.path.decode()) for entry in taken} - {S.DELETED}
     assert alive == {status for status in S if S.WORKING in ALLOWED[status]}
 
@@ -142,7 +142,7 @@ def test_a_claim_is_bounded_in_bytes(
     """Files come while they fit together; the first one comes whatever its size."""
     for number, size in enumerate(sizes):
         make(connection, b"%d" % number, size=size, changed_at=NOW + number)
-    taken = work.claim(connection, NOW, [1], limit=9, limit_bytes=limit_bytes)
+    taken = due.claim(connection, NOW, [1], limit=9, limit_bytes=limit_bytes)
     assert [entry.path for entry in taken] == [b"%d" % number for number in range(count)]
 
 
@@ -159,7 +159,7 @@ def test_finish_clears_what_is_over(connection: Connection) -> None:
         reason="z",
         priority=9,
     )
-    (taken,) = work.claim(connection, NOW, [1], limit=1, limit_bytes=1)
+    (taken,) = due.claim(connection, NOW, [1], limit=1, limit_bytes=1)
     learned = {"digest": b"d" * 32}
     assert work.finish(connection, taken.id, S.INDEXED, learned=learned, recheck_at=NOW + 2)
     found = read(connection, taken.id)
@@ -265,11 +265,11 @@ def test_beside_long_documents_only_small_ones_are_claimed(connection: Connectio
     held = make(connection, b"held", size=1)
     make(connection, b"gone", S.DELETED, size=99, chunk_count=9)
     make(connection, b"long gone", S.DELETED, size=99, chunk_count=10)
-    beside = work.Beside([held], most_chunks=9)
-    taken = work.claim(connection, NOW, [1], limit=99, limit_bytes=50, beside=beside)
+    beside = due.Beside([held], most_chunks=9)
+    taken = due.claim(connection, NOW, [1], limit=99, limit_bytes=50, beside=beside)
     assert {entry.path for entry in taken} <= {b"small", b"unknown", b"gone"}
     assert len(taken) >= 2
-    again = work.claim(connection, NOW, [1], limit=99, limit_bytes=50, beside=beside)
+    again = due.claim(connection, NOW, [1], limit=99, limit_bytes=50, beside=beside)
     assert {entry.path for entry in (*taken, *again)} == {b"small", b"unknown", b"gone"}
 
 
@@ -279,11 +279,11 @@ def test_of_what_is_urgent_the_last_change_comes_first(connection: Connection) -
         make(connection, b"%d" % age, changed_at=NOW - age, priority=changes.INTERACTIVE)
     make(connection, b"backfill", changed_at=NOW)
     held = make(connection, b"held", changed_at=NOW, priority=changes.INTERACTIVE)
-    taken = work.claim(
+    taken = due.claim(
         *(connection, NOW, [1]),
         limit=3,
         limit_bytes=99,
-        beside=work.Beside({held}),
+        beside=due.Beside({held}),
         urgent=True,
     )
     assert [entry.path for entry in taken] == [b"0", b"1", b"2"]
@@ -294,16 +294,16 @@ def test_a_claim_is_bounded_in_chunks(connection: Connection) -> None:
     """Of what leaves, so much is taken up that it is soon deleted; a large one comes alone."""
     for number in range(5):
         make(connection, b"%d" % number, S.DELETED, chunk_count=9, changed_at=NOW + number)
-    taken = work.claim(connection, NOW, [1], limit=9, limit_bytes=9, limit_chunks=20)
+    taken = due.claim(connection, NOW, [1], limit=9, limit_bytes=9, limit_chunks=20)
     assert [entry.path for entry in taken] == [b"0", b"1"]
-    taken = work.claim(connection, NOW, [1], limit=9, limit_bytes=9, limit_chunks=2)
+    taken = due.claim(connection, NOW, [1], limit=9, limit_bytes=9, limit_chunks=2)
     assert len(taken) == 1
 
 
 def test_what_is_due_is_found_by_an_index(connection: Connection) -> None:
     """No kind of being due makes SQLite go through all documents, or through all of a source."""
-    for kind in work._kinds(NOW, [1]):  # noqa: SLF001 - each statement that asks for one
-        for level in (true(), work.LEVELS[1]):
+    for kind in due._kinds(NOW, [1]):  # noqa: SLF001 - each statement that asks for one
+        for level in (true(), due.LEVELS[1]):
             statement = select(table.c.id).where(kind, level)
             sql = statement.compile(connection, compile_kwargs={"literal_binds": True})
             explained = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")
@@ -338,3 +338,27 @@ def test_many_documents_are_released_and_forgotten(connection: Connection) -> No
     assert read(connection, dead[-1]).retry_at == NOW + 9
     work.forget(connection, [*ids, *dead])
     assert work.tombstones(connection, dead) == set()
+
+
+def test_what_was_put_off_waits_until_somebody_asks_for_it(connection: Connection) -> None:
+    """One at a time, the first first; and it stays put off when it is given back."""
+    first = make(connection, b"a.pdf", priority=due.PUT_OFF, changed_at=NOW - 9)
+    make(connection, b"b.pdf", priority=due.PUT_OFF, changed_at=NOW - 1)
+    make(connection, b"c.pdf", priority=due.PUT_OFF, retry_at=NOW + 1)
+    make(connection, b"backfill", priority=-1)
+    assert due.is_due(connection, NOW, [1])
+    assert due.count_open(connection, NOW, [1]) == 3
+    assert claim(connection) == [b"backfill"]
+    assert claim(connection) == []
+    taken = due.claim_put_off(connection, NOW, [1], [])
+    assert [entry.path for entry in taken] == [b"a.pdf"]
+    assert read(connection, first).status is S.WORKING
+    work.release(connection, [first])
+    assert (read(connection, first).status, read(connection, first).priority) == (
+        S.PENDING,
+        due.PUT_OFF,
+    )
+    assert [one.path for one in due.claim_put_off(connection, NOW, [1], [first])] == [b"b.pdf"]
+    assert [one.path for one in due.claim_put_off(connection, NOW, [1], [])] == [b"a.pdf"]
+    assert due.claim_put_off(connection, NOW, [1], []) == []
+    assert due.claim_put_off(connection, NOW, [2], []) == []

@@ -15,7 +15,7 @@ from ingestd.cli.status import snapshot
 from ingestd.cli.status_page import page
 from ingestd.location import Location
 from ingestd.lock import FileLock, Owner
-from ingestd_state import changes, runs, sources, work
+from ingestd_state import changes, due, runs, sources, work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +122,7 @@ def test_a_long_document_in_hand_says_how_far_it_is(location: Location, database
         home = sources.ensure(connection, "docs", b"/docs", "c", "{}")
         for path in (b"long.txt", b"short.txt"):
             key = changes.add(connection, (home.id, "docs"), path, (1, 2, 3, 4, 5), now=900.0)
-            work.claim(connection, 1_000.0, [home.id], limit=9, limit_bytes=1 << 40)
+            due.claim(connection, 1_000.0, [home.id], limit=9, limit_bytes=1 << 40)
             if path == b"long.txt":
                 work.note(connection, key, "500 of 9,000 chunks are written")
     found, text = told(location)

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from ingestd.embed.engines.hashing import HashEmbedder
 from ingestd.embed.pace import Pace
-from ingestd.embed.prepare import Outcome, Prepared
+from ingestd.embed.prepared import Outcome, Prepared
 from ingestd.embed.texts import EngineError, TextEmbedder
 from ingestd.embed.totals import Totals
 from ingestd.errors import ModelMissingError

@@ -9,7 +9,7 @@ import pytest
 from test_write import NOW, Collection, Line, write
 
 from ingestd.embed.chroma.calls import RefusedError
-from ingestd.embed.prepare import Outcome
+from ingestd.embed.prepared import Outcome
 from ingestd.embed.withdraw import withdraw
 from ingestd.errors import DocumentError, StoreError
 from ingestd.reconcile import Reconciler
@@ -20,7 +20,7 @@ from ingestd_state.status import ChunkStatus, DocumentStatus
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ingestd.embed.prepare import Prepared
+    from ingestd.embed.prepared import Prepared
     from ingestd.ports import Metadata, Vectors
     from ingestd.watch.source import WatchedSource
     from ingestd_state.documents import Document

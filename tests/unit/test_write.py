@@ -18,7 +18,8 @@ from ingestd.embed.chroma.memory import MemoryCollection
 from ingestd.embed.chunk import Chunker
 from ingestd.embed.engines.hashing import HashEmbedder
 from ingestd.embed.outcome import Recorder
-from ingestd.embed.prepare import Outcome, Prepared, Preparer
+from ingestd.embed.prepare import Preparer
+from ingestd.embed.prepared import Outcome, Prepared
 from ingestd.embed.reading.cut import Cutter
 from ingestd.embed.texts import TextEmbedder
 from ingestd.embed.tokenize import open_tokenizer
@@ -26,7 +27,7 @@ from ingestd.embed.totals import Totals
 from ingestd.embed.write import Writer
 from ingestd.errors import StoreError
 from ingestd.reconcile import Reconciler
-from ingestd_state import changes, chunks, documents, sources, vectors, work
+from ingestd_state import changes, chunks, documents, due, sources, vectors, work
 from ingestd_state.engine import Database, DatabaseError
 from ingestd_state.status import ChunkStatus, DocumentStatus
 
@@ -150,7 +151,7 @@ class Line:
     def claim(self) -> list[Document]:
         """Take what is due in hand."""
         with self.database.write() as connection:
-            return work.claim(connection, NOW, [self.source.id], limit=99, limit_bytes=1 << 30)
+            return due.claim(connection, NOW, [self.source.id], limit=99, limit_bytes=1 << 30)
 
     def prepare(self, batch: Sequence[Document]) -> list[Prepared]:
         """Read and embed."""
@@ -215,7 +216,7 @@ class Line:
     def assert_tidy(self) -> None:
         """The table says exactly what is in the collection, and that nothing is to be done."""
         with self.database.read() as connection:
-            assert not work.is_due(connection, NOW, [self.source.id])
+            assert not due.is_due(connection, NOW, [self.source.id])
             everyone = list(documents.by_path(connection))
             rows = chunks.of_documents(connection, [document.id for document in everyone])
         assert {d.status for d in everyone} <= {DocumentStatus.INDEXED, DocumentStatus.SKIPPED}

@@ -11,7 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ingestd.embed.extract.bounds import Bounds, Packed
-from ingestd.embed.extract.formats import MAIL, Format, Kind, format_of
+from ingestd.embed.extract.formats import MAIL, PICTURES, Format, Kind, format_of
+from ingestd.embed.extract.scans import Scribe
 from ingestd.embed.extract.skip import BinaryFileError, UnsupportedError
 from ingestd.embed.secrets.sealed import Sealed
 
@@ -45,9 +46,13 @@ _MODULES = {
     "application/vnd.ms-outlook": "msg",
     "application/zip": "zipped",
     "application/x-tar": "tarred",
+    **dict.fromkeys(PICTURES, "picture"),
 }
+_SCANNED = frozenset({"application/pdf", *PICTURES})
+"""Whose text may stand in pictures: ``read(file, scribe)``."""
 _HOLDERS = frozenset({MAIL, "application/vnd.ms-outlook", "application/zip", "application/x-tar"})
 """Whose readers take what is packed in them: ``read(file, bounds, nest)``."""
+_ELSE = "it is damaged, or holds something else than its name says"
 _NOT_READ = {
     "application/msword": "a document of Word 97 to 2003; save it as .docx",
     "application/vnd.ms-powerpoint": "a presentation of PowerPoint 97 to 2003; save it as .pptx",
@@ -61,6 +66,7 @@ class Documents:
         bounds: of what may be unpacked.
         plugins: readers of other formats; where two name the same suffix, the first one counts.
         packed: how documents within documents are opened.
+        scribe: reads pictures of text; not those in what is packed.
 
     Attributes:
         bounds: the same.
@@ -72,9 +78,11 @@ class Documents:
         bounds: Bounds | None = None,
         plugins: Iterable[Plugin] = (),
         packed: Packed | None = None,
+        scribe: Scribe | None = None,
     ) -> None:
         self.bounds = bounds or Bounds()
         self.packed = packed or Packed()
+        self._scribe = scribe or Scribe()
         self._sealed = Sealed(self.packed.sealed)
         self._plugins: dict[str, Plugin] = {}
         for plugin in plugins:
@@ -118,6 +126,8 @@ class Documents:
         if is_archive and not self.packed.archives:
             raise BinaryFileError("an archive; `extract.archives = true` opens it")
         if not is_archive and not may_be_document(head, named):
+            if named is not None and named.mime in PICTURES:  # a pointer to it, mostly
+                raise UnsupportedError(_ELSE)
             return None
         # Only where there is a document is what tells them apart loaded.
         from ingestd.embed.extract.recognise import recognised  # noqa: PLC0415
@@ -129,7 +139,7 @@ class Documents:
             return found
         named_so = named is not None and named.kind is Kind.DOCUMENT and named.mime != MAIL
         if is_archive or named_so:
-            raise UnsupportedError("it is damaged, or holds something else than its name says")
+            raise UnsupportedError(_ELSE)
         return None
 
     def sections(self, found: Format, file: BinaryIO, name: bytes, nest: Nest) -> Iterator[Section]:
@@ -149,11 +159,14 @@ class Documents:
 
             return sections(plugin, file, text_of(name))
         reader = import_module(f"ingestd.embed.extract.{_MODULES[found.mime]}")
-        given: Iterator[Section] = (
-            reader.read(file, nest.bounds, nest)
-            if found.mime in _HOLDERS
-            else reader.read(file, nest.bounds)
-        )
+        given: Iterator[Section]
+        if found.mime in _SCANNED:
+            is_whole = nest.depth == self.packed.depth
+            given = reader.read(file, self._scribe.begun() if is_whole else Scribe())
+        elif found.mime in _HOLDERS:
+            given = reader.read(file, nest.bounds, nest)
+        else:
+            given = reader.read(file, nest.bounds)
         return given
 
     def _plugin(self, name: bytes) -> Plugin | None:
@@ -170,6 +183,7 @@ def text_of(name: bytes) -> str:
 _STARTS = (
     *(b"%PDF-", b"{\\rtf", b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"\xd0\xcf\x11\xe0"),
     b"HWP Document File V",
+    *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"RIFF"),
 )
 
 
@@ -179,4 +193,4 @@ def may_be_document(head: bytes, named: Format | None) -> bool:
         return True
     if named is None or named.kind is not Kind.DOCUMENT:
         return False
-    return named.mime == MAIL or b"%PDF-" in head
+    return named.mime in {MAIL, "image/bmp"} or b"%PDF-" in head

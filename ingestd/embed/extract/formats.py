@@ -164,6 +164,16 @@ _OTHERS = {
 _WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _POWERPOINT = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+_PICTURES = {
+    "image/png": "png",
+    "image/jpeg": "jpg jpeg jpe",
+    "image/gif": "gif",
+    "image/bmp": "bmp dib",
+    "image/tiff": "tif tiff",
+    "image/webp": "webp",
+}
+PICTURES = frozenset(_PICTURES)
+"""Media types of pictures that may be pictures of text."""
 _DOCUMENTS = {
     "application/pdf": "pdf",
     _WORD: "docx docm dotx dotm",
@@ -182,6 +192,7 @@ _DOCUMENTS = {
     "application/hwp+zip": "hwpx",
     MAIL: "eml mht mhtml",
     "application/vnd.ms-outlook": "msg",
+    **_PICTURES,
 }
 _ARCHIVES = {
     "application/zip": "zip",
@@ -191,8 +202,7 @@ _PACKERS = frozenset({"gz", "bz2", "xz"})
 _BINARIES = {
     "application/x-mobipocket-ebook": "mobi azw azw3",
     "application/vnd.oasis.opendocument.graphics": "odg",
-    "image/*": "png jpg jpeg jpe gif bmp ico cur tif tiff webp avif heic heif jxl psd xcf raw cr2 "
-    "nef dng exr hdr icns tga",
+    "image/*": "ico cur avif heic heif jxl psd xcf raw cr2 nef dng exr hdr icns tga",
     "audio/*": "mp3 wav flac ogg oga opus m4a aac wma aif aiff mid midi",
     "video/*": "mp4 m4v mkv webm avi mov wmv flv mpg mpeg 3gp ogv m2ts",
     "font/*": "ttf otf woff woff2 eot ttc",

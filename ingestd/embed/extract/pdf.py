@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import pypdfium2
 
 from ingestd.embed.extract.compose import Composer, clean
 from ingestd.embed.extract.pdfblanks import without_unseen
+from ingestd.embed.extract.pdfscan import is_scan, pixels
 from ingestd.embed.extract.skip import EncryptedError, NoTextError
 from ingestd.errors import ExtractionError
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-    from ingestd.embed.extract.bounds import Bounds
+    from ingestd.embed.extract.scans import Scribe
     from ingestd.ports import Extracted
 
     Entry = tuple[int, str]
@@ -47,17 +49,22 @@ _NUMBERING = re.compile(r"^[\W\d_]+")
 _NO_WORD = re.compile(r"[\W_]+")
 
 
-def read(file: BinaryIO, _bounds: Bounds) -> Iterator[Extracted]:
+def read(file: BinaryIO, scribe: Scribe) -> Iterator[Extracted]:
     """Yield the sections of a PDF.
+
+    Args:
+        file: the whole of it.
+        scribe: reads the pages that are pictures of text.
 
     Raises:
         EncryptedError: a password is needed.
         NoTextError: no page has text.
+        PutOffError: there are pictures of text, which are read later.
         ExtractionError: it is damaged.
     """
     document = _opened(file)
     try:
-        yield from _Reader(document).read()
+        yield from _Reader(document, scribe).read()
     finally:
         document.close()
 
@@ -75,46 +82,56 @@ def _opened(file: BinaryIO) -> Any:
 class _Reader:
     """One pass over the pages of a document."""
 
-    def __init__(self, document: Any) -> None:
+    def __init__(self, document: Any, scribe: Scribe) -> None:
         self._document = document
+        self._scribe = scribe
         self._count = len(document)
         self._text = Composer(_title(document))
         self._outline = _outline(document)
         self._seen: set[str] = set()
         self._broken = 0
+        self._pictures = 0
 
     def read(self) -> Iterator[Extracted]:
         """Yield sections of many pages each."""
         running = self._running()
         empty = 0
         for number in range(self._count):
-            lines = self._without(number, self._lines(number), running)
-            empty += not lines
-            self._page(number, lines)
+            lines, scanned = self._looked_at(number)
+            lines = self._without(number, lines, running)
+            empty += not lines and not scanned
+            self._page(number, lines, scanned)
             yield from self._text.full()
         if self._broken == self._count > 0:
             raise ExtractionError("damaged PDF: no page can be read")
         if empty == self._count:
             pages = f"its {empty:,} pages have" if empty > 1 else "its page has"
-            raise NoTextError(f"{pages} no text; pictures of text need OCR")
+            shown = f"; {self._pictures:,} with pictures: {self._scribe.scans.lack}"
+            raise NoTextError(f"{pages} no text{shown if self._pictures else ''}")
         yield from self._text.rest()
 
-    def _lines(self, number: int) -> list[str]:
-        """The lines of a page that are not blank; none of one that cannot be read."""
+    def _looked_at(self, number: int) -> tuple[list[str], list[str]]:
+        """The lines of a page, or else the paragraphs in its picture."""
         try:
-            page = self._document[number]
-            try:
-                textpage = page.get_textpage()
-                try:
-                    text = clean(without_unseen(textpage, textpage.get_text_bounded()))
-                finally:
-                    textpage.close()
-            finally:
-                page.close()
+            with closing(self._document[number]) as page:
+                lines = _lines(page)
+                if not is_scan(page, lines):
+                    return lines, []
+                if self._scribe.wants() and (found := pixels(page, self._scribe.scans.pixels)):
+                    return [], self._scribe.read(*found)
         except pypdfium2.PdfiumError:
             self._broken += 1
+            return [], []
+        self._pictures += 1
+        return lines, []
+
+    def _lines(self, number: int) -> list[str]:
+        """The lines of a page; none of one that cannot be read."""
+        try:
+            with closing(self._document[number]) as page:
+                return _lines(page)
+        except pypdfium2.PdfiumError:
             return []
-        return [line.strip() for line in text.split("\n") if line and not line.isspace()]
 
     def _running(self) -> frozenset[str]:
         """What stands at the top or bottom of many pages, by a look at some of them."""
@@ -127,7 +144,6 @@ class _Reader:
             at_edges = [line for place, line in enumerate(lines) if _is_edge(place, len(lines))]
             for key in {key for line in at_edges for key in _keys(line, number)}:
                 counts[key] = counts.get(key, 0) + 1
-        self._broken = 0
         least = max(_LEAST_PAGES, _RUNNING_SHARE * len(sampled))
         return frozenset(key for key, count in counts.items() if count >= least)
 
@@ -142,7 +158,7 @@ class _Reader:
             kept.append(line)
         return kept
 
-    def _page(self, number: int, lines: list[str]) -> None:
+    def _page(self, number: int, lines: list[str], scanned: list[str]) -> None:
         text = self._text
         text.page = number + 1
         entries = self._outline.get(number, [])
@@ -156,6 +172,8 @@ class _Reader:
                 text.enter(level, title)
             begin = end
         self._paragraphs(lines[begin:])
+        for paragraph in scanned:
+            text.paragraph(paragraph)
 
     def _paragraphs(self, lines: list[str]) -> None:
         if not lines:
@@ -176,6 +194,13 @@ class _Reader:
     def _add(self, lines: list[str]) -> None:
         if lines:
             self._text.paragraph("\n".join(lines), close=bool(_BULLET.match(lines[0])))
+
+
+def _lines(page: Any) -> list[str]:
+    """The lines of a page that are not blank."""
+    with closing(page.get_textpage()) as textpage:
+        text = clean(without_unseen(textpage, textpage.get_text_bounded()))
+    return [line.strip() for line in text.split("\n") if line and not line.isspace()]
 
 
 def _is_edge(place: int, count: int) -> bool:

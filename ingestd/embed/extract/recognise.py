@@ -25,8 +25,16 @@ _PDF_START = 1024
 _MAIL = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:From [^\r\n]*\r?\n)?[\x21-\x39\x3b-\x7e]{1,100}[ \t]*:[ \t\r\n]"
 )
-_RTF = b"{\\rtf"
-_HWP_3 = re.compile(rb"HWP Document File V\d\.\d\d ?\x1a")
+_STARTS = (
+    ("rtf", re.compile(rb"\{\\rtf")),
+    ("hwp", re.compile(rb"HWP Document File V\d\.\d\d ?\x1a")),
+    ("png", re.compile(rb"\x89PNG\r\n\x1a\n")),
+    ("jpg", re.compile(rb"\xff\xd8\xff")),
+    ("gif", re.compile(rb"GIF8[79]a")),
+    ("tif", re.compile(rb"II\*\0|MM\0\*")),
+    ("webp", re.compile(rb"RIFF.{4}WEBP", re.DOTALL)),
+    ("bmp", re.compile(rb"BM.{4}\0\0\0\0.{4}[\x0c-\xff]\0\0\0", re.DOTALL)),
+)
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _TAR_PLACE = 257
 _MOST_MIME_BYTES = 200
@@ -85,9 +93,7 @@ def recognised(head: bytes, view: Callable[[], BinaryIO], named: Format | None) 
     is_document = named is not None and named.kind is Kind.DOCUMENT
     if _PDF_SURE.match(head) or (is_document and _PDF.search(head[:_PDF_START])):
         return _of("pdf")
-    if head.startswith(_RTF):
-        return _of("rtf")
-    return _of("hwp") if _HWP_3.match(head) else None
+    return next((_of(suffix) for suffix, start in _STARTS if start.match(head)), None)
 
 
 def _held(head: bytes, file: BinaryIO, named: Format | None) -> Format | None:

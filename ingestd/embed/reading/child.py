@@ -14,6 +14,7 @@ from typing import Any
 
 from ingestd.embed.chunk import Chunker
 from ingestd.embed.extract.documents import Documents
+from ingestd.embed.extract.scans import Scribe
 from ingestd.embed.extract.skip import SkipDocument
 from ingestd.embed.sandbox.walls import enter
 from ingestd.errors import DocumentError, IngestdError
@@ -29,10 +30,13 @@ def serve(channel: Channel, parent: int) -> None:
     """Cut files until the other side is gone."""
     orders = Orders.of(channel.receive())
     nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    if orders.scans.pages_now:
+        limits.step_back()
     missing = _close_in(orders, parent)
     try:
         chunker = Chunker(orders.tokenizer(), **asdict(orders.cutting))
-        documents = Documents(orders.bounds, orders.plugins, orders.packed)
+        scribe = Scribe(orders.scans, lambda: _alive(channel, orders.timeout_s))
+        documents = Documents(orders.bounds, orders.plugins, orders.packed, scribe)
         cutter = Cutter(chunker, lambda: channel.send(PROGRESS), documents=documents)
         os.dup2(nowhere, 2)  # from here on, what parsers print goes nowhere
         os.close(nowhere)
@@ -69,6 +73,12 @@ def _cut(
     except DocumentError as error:
         return error_message(error)
     return None
+
+
+def _alive(channel: Channel, timeout_s: float) -> None:
+    """Say that a page is done, and begin another."""
+    channel.send(PROGRESS)
+    limits.allow_cpu(timeout_s)
 
 
 def _close_in(orders: Orders, parent: int) -> list[str]:

@@ -15,6 +15,8 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _LEAST_DESCRIPTORS = 64
 _KIB = 1024
+_NICE = 10
+"""More of it would starve a child for so long beside busy processes that it passes for stuck."""
 
 
 def leave_signals_to_parent() -> None:
@@ -37,6 +39,12 @@ def be_first_to_go() -> None:
     """When the machine runs out of memory, the child ends and not the daemon (Linux only)."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def step_back() -> None:
+    """Let everybody else compute first."""
+    with contextlib.suppress(OSError):
+        os.nice(_NICE)
 
 
 def confine(memory_bytes: int) -> None:

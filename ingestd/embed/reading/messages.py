@@ -83,6 +83,7 @@ class Received:
         size: bytes of the file, which bound what can come of it.
         repeat: in how many chunks one character may be.
         unpacked: characters that may come of it when it is a packed document.
+        signs: how often it may say that it goes on, beyond what its size allows.
 
     Attributes:
         size: the same.
@@ -90,14 +91,14 @@ class Received:
         starved: whether it failed for lack of memory.
     """
 
-    def __init__(self, size: int, repeat: int = 1, unpacked: int = 0) -> None:
+    def __init__(self, size: int, repeat: int = 1, unpacked: int = 0, signs: int = 0) -> None:
         self.ended = False
         self.starved = False
         self.size = size
         self._most = max(2 * size, unpacked) + _EXTRA_CHARS
         self._count = 0
         self._left = repeat * self._most
-        self._signs = 0
+        self._signs = -signs
         self._start = 0
         self._headings: tuple[str, ...] = ()
         self._prefix = ""

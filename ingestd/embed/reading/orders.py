@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ingestd.embed.cutting import Cutting
 from ingestd.embed.extract.bounds import Bounds, Packed
 from ingestd.embed.extract.plugin import Plugin
+from ingestd.embed.extract.scans import Reading, Scans
 from ingestd.embed.model import ModelSpec
 from ingestd.embed.tokenize import open_tokenizer
 
@@ -32,6 +33,7 @@ class Orders:
         bounds: of what a document may unpack to.
         packed: how documents within documents are opened.
         plugins: readers of other formats.
+        scans: how pictures of text are read.
     """
 
     spec: ModelSpec
@@ -42,6 +44,7 @@ class Orders:
     bounds: Bounds = field(default_factory=Bounds)
     plugins: tuple[Plugin, ...] = ()
     packed: Packed = field(default_factory=Packed)
+    scans: Scans = field(default_factory=Scans)
 
     @classmethod
     def of(cls, message: dict[str, Any]) -> Orders:
@@ -58,6 +61,7 @@ class Orders:
                 Plugin(**{**row, "suffixes": tuple(row["suffixes"])}) for row in message["plugins"]
             ),
             Packed(**{**message["packed"], "sealed": tuple(message["packed"]["sealed"])}),
+            Scans(**{**message["scans"], "reading": Reading(message["scans"]["reading"])}),
         )
 
     def message(self) -> dict[str, Any]:
@@ -72,6 +76,7 @@ class Orders:
             "bounds": asdict(self.bounds),
             "plugins": [asdict(plugin) for plugin in self.plugins],
             "packed": asdict(self.packed),
+            "scans": {**asdict(self.scans), "reading": self.scans.reading.value},
         }
 
     def readable(self) -> Iterator[Path]:

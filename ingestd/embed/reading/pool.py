@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from ingestd.embed.extract.bounds import MIB, Bounds, Packed
+from ingestd.embed.extract.scans import Scans
 from ingestd.errors import ExtractionError
 
 from .messages import Received
@@ -18,7 +19,7 @@ from .process import PROGRAM, TOO_SLOW, Child
 from .wire import EndedError, NonsenseError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from ingestd.config import ExtractSettings
     from ingestd.embed.cutting import Cutting
@@ -53,10 +54,12 @@ class Pool:
         settings: the bounds.
         plugins: readers of other formats.
         sealed: patterns of names that hold credentials, for what is packed.
+        scans: how pictures of text are read.
         program: arguments of the Python interpreter that runs the child.
 
     Attributes:
         recycled: how many children were replaced, for whatever reason.
+        ended: asked whenever the child says something; true ends the document in hand.
     """
 
     def __init__(
@@ -67,9 +70,11 @@ class Pool:
         *,
         plugins: tuple[Plugin, ...] = (),
         sealed: Iterable[str] = (),
+        scans: Scans | None = None,
         program: Sequence[str] = PROGRAM,
     ) -> None:
         self.recycled = 0
+        self.ended: Callable[[], bool] = bool
         self._orders = Orders(
             spec,
             cutting,
@@ -79,6 +84,7 @@ class Pool:
             bounds=Bounds(settings.unpacked_bytes, settings.unpacked_ratio, settings.entries),
             plugins=plugins,
             packed=Packed(settings.archives, settings.depth, tuple(sealed)),
+            scans=scans or Scans(),
         )
         self._settings = settings
         step = (cutting.size or 1) - cutting.overlap
@@ -110,7 +116,8 @@ class Pool:
         """Yield the parts of a file: see `FileCutter.cut`."""
         with self._turn:
             child = self._ready()
-            received = Received(size, self._repeat, self._unpacked(size))
+            pages = self._orders.scans.pages_now
+            received = Received(size, self._repeat, self._unpacked(size), pages)
             try:
                 request = {"name": name.decode("latin-1"), "size": size, "guard": guard}
                 yield from self._parts(child, received, fd, request)
@@ -165,12 +172,15 @@ class Pool:
         # On the clock, where the child's own limit is processor time: the machine may be busy.
         timeout_s = WALL_FACTOR * self._settings.timeout_s
         # Some progress now and then shall not keep it busy for ever.
-        deadline = time.monotonic() + timeout_s * (2 + received.size // _SLOW_BYTES)
+        pages = self._orders.scans.pages_now
+        deadline = time.monotonic() + timeout_s * (2 + received.size // _SLOW_BYTES + pages)
         try:
             child.channel.send(request, fd, timeout_s=timeout_s)
             while not received.ended:
                 left_s = min(timeout_s, deadline - time.monotonic())
                 yield from received.parts(child.channel.receive(left_s))
+                if self.ended() and not received.ended:
+                    raise StoppedError("extraction was stopped")
         except TimeoutError as error:
             raise ExtractionError(
                 f"extraction gave no sign of life for {timeout_s:g} s",

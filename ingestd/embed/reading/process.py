@@ -27,7 +27,16 @@ START_S = 60.0
 """How long a child may take to start, on a machine that is very busy."""
 END_S = 5.0
 TOO_SLOW = "took too much time of the processor"
-_KEPT_VARIABLES = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")
+_KEPT_VARIABLES = (
+    "PATH",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "LD_LIBRARY_PATH",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TESSDATA_PREFIX",
+)
 _KIB = 1024
 _MOST_THREADS = 4
 
@@ -150,6 +159,7 @@ def environment() -> dict[str, str]:
     return {
         **kept,
         "MALLOC_ARENA_MAX": "2",
+        "OMP_THREAD_LIMIT": "1",
         "RAYON_NUM_THREADS": str(min(os.cpu_count() or 1, _MOST_THREADS)),
         "PYTHONUTF8": "1",
     }
