@@ -78,6 +78,7 @@ class Instance:
     healer: Healer
     texts: TextEmbedder
     pool: Pool
+    scanner: Scanner | None
     gauges: Gauges
     compactor: Compactor
     clock: Callable[[], float] = time.time
@@ -245,6 +246,7 @@ async def open_instance(
             healer,
             texts,
             pool,
+            scanner,
             Gauges(),
             Compactor(ground),
         )

@@ -60,9 +60,16 @@ def steps(instance: Instance) -> Iterator[Step]:
     yield Step("heap", heap.collect)
     pool = getattr(instance, "pool", None)
     if pool is not None:
-        yield Step("parser", pool.recycle, recycles=True)
+        yield Step("parser", lambda: _recycle_parsers(instance), recycles=True)
     yield Step("model", lambda: _close_model(instance), recycles=True, gated=True)
     yield Step("chroma", lambda: _recycle_chroma(instance), recycles=True, gated=True)
+
+
+def _recycle_parsers(instance: Instance) -> None:
+    """Give the memory of the children that read files back; blocking."""
+    instance.pool.recycle()
+    if instance.scanner is not None:
+        instance.scanner.recycle()
 
 
 def drop_caches(*databases: Database) -> None:

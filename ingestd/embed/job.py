@@ -299,6 +299,8 @@ class EmbedJob:
             with contextlib.suppress(Exception):  # what was first is told
                 await self._hand.finish()
         await self.longs.put_down()
+        if (scanner := self._parts.scanner) is not None:  # nobody needs its memory for now
+            await self._stages.scan.run(scanner.recycle)
 
     async def _record(self, done: int, seconds: float, *, whole: bool) -> None:
         """Record what a drain did, also one that broke off: what broke it off is what is told."""

@@ -31,11 +31,6 @@ class Scanner:
         self._preparer = preparer
         self._pool = pool
 
-    @property
-    def pid(self) -> int | None:
-        """The process id of the child; None when there is none."""
-        return self._pool.pid
-
     def prepare(self, document: Document, source: Source, ended: Callable[[], bool]) -> Prepared:
         """Read a document, as `Preparer.prepare` does.
 
@@ -59,7 +54,5 @@ class Scanner:
         self._pool.close()
 
     def recycle(self) -> None:
-        """Give the child's memory back."""
+        """Give the child's memory back: at once, or when the document in hand is done."""
         self._pool.recycle()
-
-    close = stop
