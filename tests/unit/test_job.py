@@ -367,16 +367,16 @@ def test_a_file_whose_extraction_raises_fails_alone(
 
     A person's retry, or a change of the file, takes it up again.
     """
-    from ingestd.embed.reading import cut
+    from ingestd.embed.reading import contents
 
-    extract = cut.extract
+    extract = contents.extract
 
     def hostile(data: bytes, path: bytes) -> Any:
         if b"poison" in data:
             raise RecursionError
         return extract(data, path)
 
-    monkeypatch.setattr(cut, "extract", hostile)
+    monkeypatch.setattr(contents, "extract", hostile)
     bench.write(**NUMBERS | {"n3": "poison"})
     assert bench.drain() == 10
     assert bench.states() == {"indexed": 9, "failed": 1}
