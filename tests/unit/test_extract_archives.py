@@ -169,7 +169,7 @@ def test_what_cannot_be_read_is_left_out_one_by_one() -> None:
         with pytest.raises(NoTextError) as told_of:
             read(data, name)
         assert told_of.value.detail == (
-            "what is packed in it was left out: 2 binary, 1 damaged, 1 no text"
+            "what is packed in it was left out: 1 unsupported, 1 damaged, 1 binary, 1 no text"
         )
 
 
