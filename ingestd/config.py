@@ -200,6 +200,12 @@ class LimitSettings(Part):
     retry_s: float = Field(default=10.0, gt=0, description="wait after a first failure")
     retry_max_s: float = Field(default=600.0, gt=0, description="longest wait between tries")
     stop_s: float = Field(default=10.0, gt=0, description="time to finish what is in hand")
+    stuck_s: float = Field(
+        default=600.0,
+        gt=0,
+        description="a model at the same texts for longer is stuck: the service manager is to "
+        "start the daemon anew",
+    )
 
 
 Mark = Annotated[int | None, BeforeValidator(size.parse_or_none)]

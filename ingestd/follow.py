@@ -102,6 +102,10 @@ class Follower:
         """Whether every thread of the watchers lives."""
         return not self._watchers.ailing()
 
+    def dead(self) -> str:
+        """Which thread of the watchers is dead; empty when all live, or there are none. Quick."""
+        return self._watchers.dead()
+
     def unwatched(self) -> list[str]:
         """Sources that are not watched at the moment: their roots are not there."""
         return self._watchers.unwatched()

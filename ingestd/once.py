@@ -11,12 +11,13 @@ import structlog
 
 from ingestd_state.engine import DatabaseError
 
+from .backlog import report_progress
 from .drain import Drain
 from .errors import IngestdError
 from .maintain import Maintainer, maintain
 from .reconcile import Findings
 from .report import report
-from .service import PROGRESS_S, look_for_gone, report_progress, settle
+from .service import PROGRESS_S, look_for_gone, settle
 from .tables import as_told
 
 if TYPE_CHECKING:

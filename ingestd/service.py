@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from ingestd_state import due
 from ingestd_state.engine import DatabaseError
 
+from .backlog import in_words, report_progress
 from .desk import Desk
 from .drain import Drain
 from .figures import add_gauges
@@ -24,11 +24,13 @@ from .relief import guard_of
 from .scans import Scans
 from .schedule import DRAIN_S, Schedule
 from .tables import as_told
+from .vitals import Vitals
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
 
+    from .herald import Herald
     from .instance import Instance
     from .reconcile import Findings
     from .signals import Stop
@@ -55,10 +57,11 @@ class Reporter(Protocol):
 class Service:
     """A running daemon."""
 
-    def __init__(self, instance: Instance, stop: Stop, reporter: Reporter) -> None:
+    def __init__(self, instance: Instance, stop: Stop, reporter: Reporter, herald: Herald) -> None:
         self._instance = instance
         self._stop = stop
         self._reporter = reporter
+        self._herald = herald
         self._due = asyncio.Event()
         self._caught_up = False
         gate = Gate()
@@ -77,6 +80,7 @@ class Service:
             on_change=self._on_change,
             on_distrust=self._scans.soon,
         )
+        self._vitals = Vitals(instance.texts, self._follower)
 
     def _add_gauges(self) -> None:
         gauges = self._instance.gauges
@@ -96,6 +100,7 @@ class Service:
         # Armed before the first scan: what changes meanwhile is not lost.
         await asyncio.to_thread(self._follower.start)
         log.info("watching", sources=sorted(self._instance.sources))
+        self._herald.ready(await in_words(self._instance))
         self._scans.soon(self._instance.sources)
         schedule = self._schedule()
         schedule.start()
@@ -105,6 +110,9 @@ class Service:
             self._task("progress", self._progress_loop()),
             self._task("home", self._home.keep()),
             self._task("maintain", self._maintainer.run()),
+            self._task("tell", self._herald.tell(lambda: in_words(self._instance))),
+            self._task("pulse", self._pulse()),
+            self._task("obey", self._herald.obey()),
         ]
         embed = self._task("embed", self._embed_loop())
         stopping = self._task("stop", self._wait_stop())
@@ -114,6 +122,7 @@ class Service:
             await asyncio.wait([*tasks, embed, stopping], return_when=asyncio.FIRST_COMPLETED)
             self._raise_first([*tasks, embed])
         finally:
+            self._herald.stopping()
             schedule.stop()
             self._maintainer.stop()
             await self._desk.close()
@@ -160,7 +169,12 @@ class Service:
         schedule.nightly("maintain", self._maintainer.nightly)
         return schedule
 
+    async def _pulse(self) -> None:
+        stuck_s = self._instance.settings.limits.stuck_s
+        await self._herald.pulse(self._vitals.observe, stuck_s=stuck_s)
+
     async def _tick_drain(self) -> None:
+        self._vitals.tick()
         self._look_at_queue()
 
     async def _tick_reconcile(self) -> None:
@@ -263,15 +277,6 @@ async def open_store(instance: Instance) -> None:
         raise as_told(error) from error
 
 
-async def report_progress(instance: Instance, reporter: Reporter) -> None:
-    """Tell a reporter how far the work is."""
-    try:
-        waiting = await asyncio.to_thread(count_open, instance)
-    except DatabaseError:
-        return  # it is told where it matters
-    reporter.progress(instance.totals.done, waiting, instance.totals.chunks["embedded"])
-
-
 async def look_for_gone(instance: Instance) -> bool:
     """Look at the paths that were gone when the job came to read them; whether there were any."""
     gone = instance.job.take_gone()
@@ -279,10 +284,3 @@ async def look_for_gone(instance: Instance) -> bool:
         if source.id in gone:
             await asyncio.to_thread(instance.reconciler.look, source, gone[source.id])
     return bool(gone)
-
-
-def count_open(instance: Instance) -> int:
-    """Documents that wait for the job, or are in its hands; blocking."""
-    ids = [source.id for source in instance.sources.values()]
-    with instance.database.read() as connection:
-        return due.count_open(connection, instance.clock(), ids)

@@ -1,4 +1,4 @@
-"""Signals: the first asks for a stop, the second ends the process at once."""
+"""Signals: the first asks for a stop, the second ends the process at once; SIGHUP: a reload."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ BORROWED = (signal.SIGTERM, signal.SIGINT)
 
 @dataclass(slots=True)
 class Stop:
-    """A stop that was asked for, and by which signal."""
+    """A stop that was asked for, and by which signal; or a reload of the configuration."""
 
     event: asyncio.Event = field(default_factory=asyncio.Event)
     signal: int | None = None
+    reload: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @contextlib.contextmanager
@@ -51,10 +52,24 @@ def listening() -> Iterator[Stop]:
 
     for number in BORROWED:
         loop.add_signal_handler(number, ask, number)
+    reloads = _is_detached() and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+    if reloads:
+        loop.add_signal_handler(signal.SIGHUP, stop.reload.set)
     try:
         yield stop
     finally:
         hand_back()
+        if reloads:
+            loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _is_detached() -> bool:
+    """Whether there is no terminal: where there is one, SIGHUP says that it goes away."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return True
+    return False
 
 
 def end_by(number: int | None) -> None:

@@ -135,6 +135,10 @@ class Watchers:
             return "" if self._blind else "not started"
         return self._observer.ailing()
 
+    def dead(self) -> str:
+        """Which thread is dead; empty when all live, or there are none."""
+        return "" if self._observer is None else self._observer.dead()
+
     def outdated(self) -> str:
         """Why the watches should be made anew although nothing was lost; empty when not."""
         for name in self.unwatched():

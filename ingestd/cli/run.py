@@ -13,6 +13,7 @@ from . import options
 if TYPE_CHECKING:
     from ingestd.config import Settings, StoreMode
     from ingestd.location import Location
+    from ingestd.reload import Reload
     from ingestd.signals import Stop
 
 
@@ -36,13 +37,15 @@ def run(
 ) -> None:
     """Index folders into Chroma, and keep them up to date until stopped.
 
-    Ctrl-C (or SIGTERM) finishes the document in hand; a second one ends at once.
+    Ctrl-C (or SIGTERM) finishes the document in hand; a second one ends at once. Without a
+    terminal, SIGHUP has the configuration read again.
     """
     import asyncio
 
     from ingestd import logs
     from ingestd.config import load
     from ingestd.errors import ConfigError, PartialError
+    from ingestd.reload import Reload
 
     overrides: dict[str, Any] = {
         "store.mode": store,
@@ -58,7 +61,12 @@ def run(
         )
     logs.configure("debug" if verbose else settings.log.level, settings.log.format)
     mode: StoreMode = settings.store.mode or ("embedded" if once else "managed")
-    report = asyncio.run(_run(settings, location, mode, once=once, verbose=verbose > 0))
+    reload = Reload(
+        settings,
+        lambda: load(config=config, state_dir=state_dir, overrides=overrides)[0],
+        fixed_level=verbose > 0,
+    )
+    report = asyncio.run(_run(settings, location, mode, reload, once=once, verbose=verbose > 0))
     if report is None:
         return
     if json:
@@ -72,7 +80,13 @@ def run(
 
 
 async def _run(
-    settings: Settings, location: Location, mode: StoreMode, *, once: bool, verbose: bool
+    settings: Settings,
+    location: Location,
+    mode: StoreMode,
+    reload: Reload,
+    *,
+    once: bool,
+    verbose: bool,
 ) -> dict[str, Any] | None:
     from ingestd.signals import end_by, listening
 
@@ -81,7 +95,7 @@ async def _run(
         if once:
             report = await _once(settings, location, mode, stop, verbose=verbose)
         else:
-            await _serve(settings, location, mode, stop, verbose=verbose)
+            await _serve(settings, location, mode, stop, reload, verbose=verbose)
     end_by(stop.signal)
     return report
 
@@ -108,13 +122,31 @@ async def _once(
 
 
 async def _serve(
-    settings: Settings, location: Location, mode: StoreMode, stop: Stop, *, verbose: bool
+    settings: Settings,
+    location: Location,
+    mode: StoreMode,
+    stop: Stop,
+    reload: Reload,
+    *,
+    verbose: bool,
 ) -> None:
+    import faulthandler
+    import os
+
+    from ingestd.herald import Herald
     from ingestd.instance import open_instance
+    from ingestd.notify import Notifier
     from ingestd.service import Service
 
     from .progress import make_reporter
 
+    notifier = Notifier.of(os.environ)
+    if notifier.watchdog_s:
+        faulthandler.enable()  # the watchdog ends by SIGABRT: the log then says where it hung
+    herald = Herald(notifier, reload, stop.reload)
     with make_reporter(settings.log.level, quiet_end=False, verbose=verbose) as reporter:
-        async with open_instance(settings, location, mode, verb="run") as instance:
-            await Service(instance, stop, reporter).run()
+        async with (
+            herald.lifetime(),
+            open_instance(settings, location, mode, verb="run") as instance,
+        ):
+            await Service(instance, stop, reporter, herald).run()

@@ -68,6 +68,7 @@ class TextEmbedder:
 
     Attributes:
         stopping: whether it ends after the window in hand.
+        begun: when the model was given what it has in hand, on the monotonic clock; None: nothing.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class TextEmbedder:
         self._pace = pace or Pace()
         self._embedder: Embedder | None = None
         self.stopping = False
+        self.begun: float | None = None
 
     def stop(self) -> None:
         """End after the window in hand."""
@@ -125,7 +127,10 @@ class TextEmbedder:
                 pending = {text.digest for text in missing[start:]}
                 return [entry for entry in contents if _needs(entry, pending)]
             end = start + self._pace.window(text.size for text in islice(missing, start, None))
-            self._embed_window(missing[start:end], contents)
+            try:
+                self._embed_window(missing[start:end], contents)
+            finally:
+                self.begun = None
             start = end
         return []
 
@@ -148,6 +153,7 @@ class TextEmbedder:
         return found
 
     def _embed_window(self, window: Sequence[Missing], contents: Sequence[Prepared]) -> None:
+        self.begun = time.monotonic()
         if self._embedder is None:
             self._embedder = self._open()
             log.info("model_opened", dimension=self._embedder.dimension)

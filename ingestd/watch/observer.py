@@ -173,6 +173,10 @@ class Observer:
                 return "root was replaced"
         return ""
 
+    def dead(self) -> str:
+        """Which thread is dead; empty when all live. Looks at no file system."""
+        return "" if self._watcher is None else self._watcher.dead()
+
     def healthy(self) -> bool:
         """Whether all threads live and each root is the directory that it was."""
         return not self.ailing()
