@@ -59,7 +59,8 @@ def test_chunks_without_a_vector_are_counted(
     with database.write() as connection:
         run = connection.exec_driver_sql
         run(
-            "INSERT INTO sources (name, path, collection, status) VALUES ('a', x'62', 'c', 'online')"
+            "INSERT INTO sources (name, path, collection, status) "
+            "VALUES ('a', x'62', 'c', 'online')"
         )
         run(
             "INSERT INTO documents (id, source_id, path, directory, status, changed_at) "
