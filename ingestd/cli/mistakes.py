@@ -56,8 +56,9 @@ def patterns(settings: Settings, file: Path | None) -> list[str]:
     for number, source in enumerate(settings.sources):
         for key in ("include", "exclude"):
             for place, pattern in enumerate(getattr(source, key)):
+                one: dict[str, Any] = {key: (pattern,)}
                 try:
-                    Rules(os.fsencode(source.path), **{key: (pattern,)})
+                    Rules(os.fsencode(source.path), **one)
                 except ConfigError as error:
                     line = _line(("sources", number, key, place), lines)
                     where = f"{file}:{line}" if line else str(file or "environment")

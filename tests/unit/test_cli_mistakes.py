@@ -62,13 +62,13 @@ def test_every_mistake_at_once(tmp_path: Path) -> None:
         ),
         "F:2: port: no such key here; it belongs in [store]",
         (
-            "F:5: store.mode: Input should be 'managed', 'embedded' or 'remote', not \"manged\"; did "
-            'you mean "managed"?'
+            "F:5: store.mode: Input should be 'managed', 'embedded' or 'remote', not \"manged\"; "
+            'did you mean "managed"?'
         ),
         "F:6: store.prt: no such key; did you mean `port`?",
         (
-            "F:7: store.port: Input should be a valid integer, unable to parse string as an integer, "
-            'not "abc"; right would be `port = 8000`'
+            "F:7: store.port: Input should be a valid integer, unable to parse string as an "
+            'integer, not "abc"; right would be `port = 8000`'
         ),
         'F:8: store.token: Input should be a valid string; right would be `token = "secret"`',
         "F:13: sources.0.exlude: no such key; did you mean `exclude`?",
@@ -78,8 +78,8 @@ def test_every_mistake_at_once(tmp_path: Path) -> None:
         ),
         'F:19: sources.1.path: it is missing; right would be `path = "/srv/handbook"`',
         (
-            "F:25: limits.free_bytes: Input should be greater than or equal to 0, not -1; right would "
-            "be `free_bytes = 536870912`"
+            "F:25: limits.free_bytes: Input should be greater than or equal to 0, not -1; right "
+            "would be `free_bytes = 536870912`"
         ),
         "F:27: sorces: no such key; did you mean `sources`?",
     ]
