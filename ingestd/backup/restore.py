@@ -196,8 +196,12 @@ class Restore:
 
     def _set_aside(self) -> list[Path]:
         """Move what is in the way to a folder beside it, with the logs of the databases."""
-        name, made = ASIDE + stamp(time.time()), []
-        for path in self._in_the_way():
+        there, made, moment = self._in_the_way(), [], time.time()
+        # What an earlier restore set aside stays as it is.
+        while any((path.parent / (ASIDE + stamp(moment))).exists() for path in there):
+            moment += 1
+        name = ASIDE + stamp(moment)
+        for path in there:
             aside = path.parent / name
             if aside not in made:
                 aside.mkdir(mode=0o700, exist_ok=True)
@@ -209,14 +213,18 @@ class Restore:
         # Where Chroma's data lies behind a link, the link must still lead somewhere.
         if self._location.chroma_dir.is_symlink():
             Path(os.path.realpath(self._location.chroma_dir)).mkdir(exist_ok=True, mode=0o700)
+        self._clear()
+        return made
+
+    def _clear(self) -> None:
+        """Remove what is empty and in the way: nobody misses it."""
         for path in self._places():
-            for end in ("", *LOGS):  # empty ones, which nobody misses
+            for end in ("", *LOGS):
                 one = path.with_name(path.name + end)
                 if one.is_file():
                     one.unlink()
             if path.is_dir():
                 path.rmdir()
-        return made
 
     def _put_config(self, progress: Progress) -> Path | None:
         """Put the configuration where none is; one that is there stays."""

@@ -115,6 +115,16 @@ def test_a_configuration_that_is_there_stays(origin: Origin, shelf: Shelf, tmp_p
     assert (tmp_path / "fresh" / "config.toml").read_text("utf-8") == "# mine\n"
 
 
+def test_every_instance_that_was_there_stays(origin: Origin, shelf: Shelf, tmp_path: Path) -> None:
+    """However quickly one restore follows the other, none takes what another set aside."""
+    backup, seen = saved(origin, shelf), set()
+    for number in range(4):
+        seen |= set(target(backup, tmp_path).put(quiet).aside)
+        assert len(seen) == number
+    assert all((aside / "state.db").stat().st_size for aside in seen)
+    assert all((aside / "models" / "mine").is_dir() for aside in seen)
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "cut": lambda backup: (backup / "vectors.db").write_bytes(b"short"),
     "one bit": lambda backup: (backup / "state.db").write_bytes(
