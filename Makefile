@@ -129,6 +129,10 @@ smoke: $(READY) ## Run the main command as a newcomer does, query it, edit a fil
 wheel: $(READY_TEST) ## Build the wheel and the source archive into dist/
 	"$(BIN)/hatchling" build
 
+.PHONY: man
+man: $(READY_TEST) ## Write docs/ingestd.1, the page for man, from the help of the commands
+	"$(BIN)/python" -m scripts.manpage
+
 .PHONY: wheelhouse
 wheelhouse: $(READY_TEST) ## Collect all packages in ./wheelhouse, for a machine without network
 	"$(BIN)/python" -m scripts.wheelhouse wheelhouse
@@ -138,6 +142,10 @@ install-offline: override WHEELS := $(if $(WHEELS),$(WHEELS),wheelhouse)
 install-offline: ## Set up from ./wheelhouse (or WHEELS=folder), without network
 	@$(INSTALL)
 	@touch "$(READY)"
+
+.PHONY: offline-check
+offline-check: ## Install from ./wheelhouse (or WHEELS=folder) and index, where there is no network at all
+	$(PYTHON) -m scripts.offline "$(or $(WHEELS),wheelhouse)"
 
 .PHONY: constraints
 constraints: ## Pin versions anew; PYTHONS="python3.11 python3.13" names the interpreters to ask

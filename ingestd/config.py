@@ -27,7 +27,9 @@ from .location import Location, locate, read_toml
 from .memory import marks, size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from pydantic_core import ErrorDetails
 
 StoreMode = Literal["managed", "embedded", "remote"]
 CollectionName = Annotated[
@@ -393,7 +395,7 @@ def load(
             where = "command line"
             settings = _overridden(settings, changed)
     except ValidationError as error:
-        raise ConfigError(explain(error, where)) from error
+        raise ConfigError(explain(error.errors(), where)) from error
     except SettingsError as error:
         raise ConfigError(f"environment: {error}") from error
     return settings, location
@@ -410,10 +412,10 @@ def _overridden(settings: Settings, changed: Mapping[str, Any]) -> Settings:
     return _Gathered(**values)
 
 
-def explain(error: ValidationError, where: str) -> str:
+def explain(mistakes: Iterable[ErrorDetails], where: str) -> str:
     """Say what is wrong, one line for each mistake, with the nearest right key."""
     lines = []
-    for mistake in error.errors():
+    for mistake in mistakes:
         dotted = ".".join(str(part) for part in mistake["loc"])
         message = mistake["msg"].removeprefix("Value error, ")
         if mistake["type"] == "extra_forbidden":

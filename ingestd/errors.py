@@ -116,6 +116,20 @@ class StateError(IngestdError):
     hint = "Check the free space and permissions of the state directory."
 
 
+class BackupDamagedError(StateError):
+    """A backup lacks a file, or holds one that is not what it was when it was made."""
+
+    code = "backup_damaged"
+    hint = "Take another backup; nothing was changed."
+
+
+class OccupiedError(StateError):
+    """Something is where a backup is to be put, or to be restored to."""
+
+    code = "occupied"
+    hint = "`--force` sets aside what is there, and deletes nothing."
+
+
 class NotFoundError(IngestdError):
     """What was asked for is not in the state table."""
 

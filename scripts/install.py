@@ -40,11 +40,13 @@ class Environment:
     Args:
         folder: where the environment is, or will be.
         wheels: a folder of wheels to install everything from, or None for pip's own indexes.
+        packaged: ingestd, too, comes from there: the checkout is not needed afterwards.
     """
 
-    def __init__(self, folder: Path, wheels: Path | None) -> None:
+    def __init__(self, folder: Path, wheels: Path | None, *, packaged: bool = False) -> None:
         self.folder = folder
         self.wheels = wheels
+        self.packaged = packaged
         self.python = folder / "bin" / "python"
         self.log = folder / "install.log"
         self.pins = pins.read(CONSTRAINTS)
@@ -55,7 +57,7 @@ class Environment:
             print(f"Creating a private Python environment in {self.folder}", flush=True)
             subprocess.run([sys.executable, "-m", "venv", str(self.folder)], check=True)
         self.log.unlink(missing_ok=True)
-        tools = ["pip", "hatchling", "editables"]
+        tools = ["pip"] if self.packaged else ["pip", "hatchling", "editables"]
         follow([*self.pip_install(), *(f"{tool}=={self.pins[tool]}" for tool in tools)], self.log)
 
     def pip_install(self) -> list[str]:
@@ -123,13 +125,17 @@ class Environment:
             raise SetupError(message, NO_CPU_TORCH)
 
     def install_project(self, extras: list[str]) -> None:
-        """Install the checkout itself with everything it needs, at the pinned versions."""
+        """Install ingestd itself with everything it needs, at the pinned versions."""
         named = f"[{','.join(extras)}]" if extras else ""
         first = not self.wheels and not (self.folder / "bin" / "ingestd").exists()
         size = f" ({OTHERS_SIZE})" if first else ""
         print(f"Installing ingestd{named} and what it needs{size}", flush=True)
         project = ["--no-build-isolation", "--editable", f"{ROOT}{named}"]
+        if self.packaged:
+            project = ["--upgrade", f"ingestd{named}"]
         follow([*self.pip_install(), *project], self.log)
+        if self.packaged:  # another build of the same version is another one
+            follow([*self.pip_install(), "--force-reinstall", "--no-deps", "ingestd"], self.log)
 
 
 def check_python() -> None:
@@ -143,8 +149,10 @@ def check_python() -> None:
         raise SetupError(message, f"On Debian and Ubuntu: sudo apt install python{version}-venv")
 
 
-def folder_of_wheels(given: Path | None) -> Path | None:
-    """Check the folder to install from; raise `SetupError` where there is none."""
+def folder_of_wheels(given: Path | None, *, needed: bool) -> Path | None:
+    """Check the folder to install from; raise `SetupError` where there is none, but should be."""
+    if given is None and needed:
+        raise SetupError("--packaged needs --wheels.", "`make wheelhouse` makes such a folder.")
     if given is None:
         return None
     folder = given.expanduser().resolve()
@@ -160,11 +168,14 @@ def main() -> int:
     parser.add_argument("--extra", action="append", default=[], help="an extra to install as well")
     parser.add_argument("--torch-backend", default=CPU, help="cpu, auto, cu130, ..., or pip")
     parser.add_argument("--wheels", type=Path, help="install everything from this folder")
+    parser.add_argument(
+        "--packaged", action="store_true", help="ingestd comes from that folder, too"
+    )
     arguments = parser.parse_args()
     try:
         check_python()
-        wheels = folder_of_wheels(arguments.wheels)
-        environment = Environment(arguments.venv.absolute(), wheels)
+        wheels = folder_of_wheels(arguments.wheels, needed=arguments.packaged)
+        environment = Environment(arguments.venv.absolute(), wheels, packaged=arguments.packaged)
         environment.create()
         environment.install_torch(arguments.torch_backend)
         environment.install_project(arguments.extra)

@@ -1,12 +1,14 @@
 """Collects a wheel of every package in a folder, for a machine without network.
 
 ``make wheelhouse`` runs it inside the environment of the checkout. The other machine needs the
-same version of Python, the same processor and the same kind of system.
+same version of Python, the same processor and the same kind of system, and nothing but the folder:
+the pins and the installer go with the wheels.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +20,7 @@ from scripts.repack import repack
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
 TOOLS = ("pip", "hatchling", "editables")
+INSTALLER = ("install.py", "pins.py", "pip_run.py", "torch_choice.py")
 
 
 def collect(folder: Path) -> None:
@@ -28,6 +31,10 @@ def collect(folder: Path) -> None:
     torch = metadata.distribution("torch")
     print(f"Packing torch {torch.version}", flush=True)
     repack(torch, folder)
+    (folder / "scripts").mkdir(exist_ok=True)
+    for name in INSTALLER:
+        shutil.copy(ROOT / "scripts" / name, folder / "scripts" / name)
+    shutil.copy(CONSTRAINTS, folder / CONSTRAINTS.name)
     print("Collecting the other packages", flush=True)
     found = pins.read(CONSTRAINTS)
     command = [sys.executable, "-m", "pip", "wheel", "--wheel-dir", str(folder)]

@@ -30,6 +30,8 @@ VERBS = (
     "repair",
     "rebuild",
     "compact",
+    "backup",
+    "restore",
     "config",
     "model",
     "profile",

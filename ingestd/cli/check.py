@@ -13,9 +13,7 @@ from . import options, output
 
 
 def check(
-    sources: Annotated[
-        list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Default: every source.")
-    ] = None,
+    sources: options.Sources = None,
     *,
     deep: Annotated[bool, typer.Option("--deep", help="Read every file, and cut it anew.")] = False,
     config: options.Config = None,

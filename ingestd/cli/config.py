@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ingestd.errors import ConfigError
 
 from . import options, output
-
-if TYPE_CHECKING:
-    from pydantic import ValidationError
-
-    from ingestd.config import Settings
 
 app = typer.Typer(
     name="config", no_args_is_help=True, help="Show, check or write the configuration."
@@ -54,21 +49,20 @@ def check(
     """Check the configuration: explain each wrong line, and warn of missing folders."""
     from ingestd.config import load
 
+    from . import mistakes
+
     try:
         settings, location = load(config=file or config, state_dir=state_dir)
-        _check_rules(settings)
     except ConfigError as error:
-        message = _with_lines(error, file or config)
-        if json:
-            output.emit({"type": "config", "ok": False, "errors": message.splitlines()})
-        raise ConfigError(
-            message, hint="`ingestd config init` writes a sample with every key explained."
-        ) from error
+        raise _refused(mistakes.explained(error, file or config), json=json) from error
+    if wrong := mistakes.patterns(settings, location.config_file):
+        raise _refused(wrong, json=json)
     warnings = [
         f"{source.path} is not a folder"
         for source in settings.sources
         if not source.path.expanduser().is_dir()
     ]
+    warnings += mistakes.unknown_variables(os.environ)
     where = location.config_file or "no file: built-in defaults and the environment"
     if json:
         output.emit({"type": "config", "ok": True, "file": str(where), "warnings": warnings})
@@ -106,64 +100,10 @@ def init(
     typer.echo(path)
 
 
-def _check_rules(settings: Settings) -> None:
-    """See that each pattern can match something."""
-    from ingestd.watch.rules import Rules
-
-    for source in settings.sources:
-        root = os.fsencode(source.path)
-        try:
-            Rules(root, include=source.include, exclude=source.exclude)
-        except ConfigError as error:
-            raise ConfigError(f"source {source.path}: {error.message}", hint=error.hint) from error
-
-
-def _with_lines(error: ConfigError, named: Path | None) -> str:
-    """The explanation, with the number of the line where that can be told."""
-    from pydantic import ValidationError
-
-    from ingestd.location import find_config
-
-    cause = error.__cause__
-    if not isinstance(cause, ValidationError):
-        return error.message
-    file = find_config(named)
-    lines = _line_numbers(file) if file else {}
-    return "\n".join(
-        _located(line, place, file, lines)
-        for line, place in zip(error.message.splitlines(), _places(cause), strict=False)
+def _refused(lines: list[str], *, json: bool) -> ConfigError:
+    """What ends the check; in JSON it is told first."""
+    if json:
+        output.emit({"type": "config", "ok": False, "errors": lines})
+    return ConfigError(
+        "\n".join(lines), hint="`ingestd config init` writes a sample with every key explained."
     )
-
-
-def _places(error: ValidationError) -> list[str]:
-    return [".".join(str(part) for part in mistake["loc"]) for mistake in error.errors()]
-
-
-def _located(line: str, place: str, file: Path | None, lines: dict[str, int]) -> str:
-    variable = "INGESTD_" + place.replace(".", "__").upper()
-    if variable in os.environ:
-        return f"environment {variable}: {line.split(': ', 2)[-1]}"
-    if file is not None and place in lines:
-        return line.replace(str(file), f"{file}:{lines[place]}", 1)
-    return line
-
-
-def _line_numbers(file: Path) -> dict[str, int]:
-    """Where each key stands, by its dotted name; good enough for files as people write them."""
-    found: dict[str, int] = {}
-    table = ""
-    arrays: dict[str, int] = {}
-    for number, raw in enumerate(file.read_text("utf-8").splitlines(), start=1):
-        line = raw.strip()
-        if line.startswith("[[") and "]]" in line:
-            name = line[2 : line.index("]]")].strip()
-            arrays[name] = arrays.get(name, -1) + 1
-            table = f"{name}.{arrays[name]}"
-            found[table] = number
-        elif line.startswith("[") and "]" in line:
-            table = line[1 : line.index("]")].strip()
-            found[table] = number
-        elif "=" in line and not line.startswith("#"):
-            key = line.split("=", 1)[0].strip().strip("\"'")
-            found.setdefault(f"{table}.{key}" if table else key, number)
-    return found

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ingestd.errors import ConfigError, ModelDamagedError, ModelInUseError
+from ingestd.errors import ModelDamagedError, ModelInUseError
 
-from . import options, output
+from . import complete, options, output
 
 if TYPE_CHECKING:
     from ingestd.config import Settings
@@ -22,19 +22,7 @@ app = typer.Typer(
 )
 
 
-def complete(incomplete: str) -> list[str]:
-    """The names of added models that begin so: for the completion of the shell."""
-    from ingestd.embed.models.library import names
-    from ingestd.location import locate
-
-    try:
-        found = names(locate().models_dir)
-    except ConfigError:
-        return []
-    return [name for name in found if name.startswith(incomplete)]
-
-
-Name = Annotated[str, typer.Argument(help="The model's name.", autocompletion=complete)]
+Name = Annotated[str, typer.Argument(help="The model's name.", autocompletion=complete.models)]
 
 
 @app.command("list")

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from . import complete
+
 Config = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="Configuration file (TOML).", show_default=False),
@@ -23,5 +25,16 @@ Store = Annotated[
 ]
 Collection = Annotated[
     str | None,
-    typer.Option("--collection", help="The Chroma collection.", show_default=False),
+    typer.Option(
+        "--collection",
+        help="The Chroma collection.",
+        show_default=False,
+        autocompletion=complete.collections,
+    ),
+]
+Sources = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[SOURCE]...", help="Default: every source.", autocompletion=complete.sources
+    ),
 ]

@@ -8,7 +8,7 @@ import typer
 
 from ingestd.errors import NotFoundError
 
-from . import options, output, stores, table
+from . import complete, options, output, stores, table
 
 if TYPE_CHECKING:
     from ingestd.config import Settings
@@ -27,7 +27,10 @@ def query(
         int, typer.Option("--number", "-n", min=1, max=1_000, help="How many results.")
     ] = 5,
     source: Annotated[
-        str | None, typer.Option("--source", help="Only from the source of this name.")
+        str | None,
+        typer.Option(
+            "--source", help="Only from the source of this name.", autocompletion=complete.sources
+        ),
     ] = None,
     config: options.Config = None,
     state_dir: options.StateDir = None,

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 
 def reconcile(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Default: every source.")
-    ] = None,
+    names: options.Sources = None,
     *,
     accept_deletes: Annotated[
         bool,

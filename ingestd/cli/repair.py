@@ -58,9 +58,7 @@ class Progress:
 
 
 def repair(
-    sources: Annotated[
-        list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Default: every source.")
-    ] = None,
+    sources: options.Sources = None,
     *,
     deep: Annotated[bool, typer.Option("--deep", help="Read every file, and cut it anew.")] = False,
     dry_run: Annotated[

@@ -81,7 +81,7 @@ class Database:
         Raises:
             DatabaseError: the database cannot be read.
         """
-        with _translated(self.url), self._reader.connect() as connection:
+        with translated(self.url), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
@@ -91,7 +91,7 @@ class Database:
         Raises:
             DatabaseError: the database cannot be written; nothing was.
         """
-        with _translated(self.url), self._exclusive(), self.engine.begin() as connection:
+        with translated(self.url), self._exclusive(), self.engine.begin() as connection:
             yield connection
 
     def create(self, metadata: MetaData) -> None:
@@ -106,7 +106,7 @@ class Database:
             DatabaseError: the database cannot be written.
         """
         if self.engine.dialect.name == "sqlite":
-            with _translated(self.url), self._exclusive(), self.engine.connect() as connection:
+            with translated(self.url), self._exclusive(), self.engine.connect() as connection:
                 raw: Any = connection.connection.driver_connection
                 raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -221,7 +221,12 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 @contextmanager
-def _translated(url: str) -> Iterator[None]:
+def translated(url: str) -> Iterator[None]:
+    """Turn the errors of the driver into ours.
+
+    Raises:
+        DatabaseError: the message says of which database, and why.
+    """
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:

@@ -14,6 +14,7 @@ from . import failpoint
 from .engine import DatabaseError, NewerSchemaError
 
 if TYPE_CHECKING:
+    from alembic.config import Config
     from sqlalchemy import Connection
 
     from .engine import Database
@@ -31,6 +32,27 @@ def revision(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
+def check_known(found: str | None, where: str) -> Config:
+    """See that this version can bring a database of this revision up to date.
+
+    Args:
+        found: the revision; None for an empty database.
+        where: the database, for the message.
+
+    Raises:
+        NewerSchemaError: it does not know the revision.
+    """
+    from alembic.config import Config  # noqa: PLC0415 - slow to import, rarely needed
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - the same
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        raise NewerSchemaError(f"{where} has schema {found}, this version knows up to {HEAD}")
+    return config
+
+
 def upgrade(database: Database) -> bool:
     """Migrate to `HEAD`; returns whether anything was done.
 
@@ -43,17 +65,9 @@ def upgrade(database: Database) -> bool:
     if found == HEAD:
         return False
     from alembic import command  # noqa: PLC0415 - slow to import, rarely needed
-    from alembic.config import Config  # noqa: PLC0415 - the same
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 - the same
     from alembic.util.exc import CommandError  # noqa: PLC0415 - the same
 
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if found is not None and found not in known:
-        raise NewerSchemaError(
-            f"{database.url} has schema {found}, this version knows up to {HEAD}"
-        )
+    config = check_known(found, database.url)
     with database.write() as connection:
         config.attributes["connection"] = connection
         try:

@@ -79,7 +79,7 @@ def test_a_configuration_that_is_no_toml_says_the_line(folder: Path, tmp_path: P
     config = tmp_path / "config.toml"
     config.write_text("[store\n", encoding="utf-8")
     done = ingestd("run", folder, "--once", "--config", config, "--state-dir", tmp_path / "s")
-    refused(done, 4, "config.toml", "line 1")
+    refused(done, 4, "config.toml", ":1:7: ")
 
 
 def test_a_missing_model_is_refused(state: Path, folder: Path) -> None:

@@ -46,7 +46,12 @@ def source_files(folder: Path, pattern: str) -> set[str]:
 def test_wheel_brings_two_packages_and_nothing_else(wheel_names: set[str]) -> None:
     """Only `ingestd` and `ingestd_state` appear in site-packages: no tests, no `state`."""
     top = {PurePosixPath(name).parts[0] for name in wheel_names}
-    assert {name for name in top if not name.endswith(".dist-info")} == {"ingestd", "ingestd_state"}
+    packages = {name for name in top if not name.endswith((".dist-info", ".data"))}
+    assert packages == {"ingestd", "ingestd_state"}
+    beside = {
+        PurePosixPath(*PurePosixPath(name).parts[1:]) for name in wheel_names if ".data/" in name
+    }
+    assert beside == {PurePosixPath("data/share/man/man1/ingestd.1")}
 
 
 def test_wheel_brings_every_module(wheel_names: set[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scripts import constraints, pins
+from scripts import constraints, pins, wheelhouse
 from scripts.pip_run import SetupError, downloaded, follow
 from scripts.repack import repack
 from scripts.torch_choice import Way, choose, gpu_requirements, serves
@@ -176,3 +178,24 @@ def test_installed_distribution_is_packed_as_it_came(tmp_path: Path) -> None:
     original = Path(str(metadata.distribution("iniconfig").locate_file("iniconfig")))
     for source in original.glob("*.py"):
         assert (target / "iniconfig" / source.name).read_bytes() == source.read_bytes()
+
+
+def test_a_packaged_install_needs_a_folder(tmp_path: Path) -> None:
+    """Without a folder there is nothing that ingestd itself could come from; nothing is made."""
+    command = [sys.executable, "-m", "scripts.install", "--venv", str(tmp_path / "v"), "--packaged"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "make wheelhouse" in done.stderr
+    assert not (tmp_path / "v").exists()
+
+
+def test_the_installer_goes_with_the_wheels() -> None:
+    """Each module that the installer imports is copied beside the wheels."""
+    text = "".join((ROOT / "scripts" / name).read_text("utf-8") for name in wheelhouse.INSTALLER)
+    imported = set(re.findall(r"^from scripts\.(\w+) import", text, re.MULTILINE))
+    imported |= {
+        name.strip()
+        for names in re.findall(r"^from scripts import (.+)$", text, re.MULTILINE)
+        for name in names.split(",")
+    }
+    assert {f"{name}.py" for name in imported} <= set(wheelhouse.INSTALLER)
