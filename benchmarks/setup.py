@@ -29,7 +29,7 @@ PACKAGES = {
     ),
     "cocoindex": ("cocoindex", "lancedb", "numpy"),
     "openvino": ("openvino",),
-    "markitdown": ("markitdown[docx,pdf,pptx,xlsx,xls]",),
+    "markitdown": ("markitdown[docx,outlook,pdf,pptx,xlsx,xls]",),
     # Without its models, which come from a hub: what it reads without them is compared.
     "docling": (
         "docling-slim[convert-core,format-office,format-opendocument]",

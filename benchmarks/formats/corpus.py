@@ -2,7 +2,8 @@
 
 Each page is read by pandoc into a tree, pictures left out; the words of the tree are the truth.
 pandoc writes the tree as text formats, DOCX, ODT, EPUB and PPTX; LibreOffice opens what pandoc
-wrote and saves it in its own way. Sheets are made of the paragraphs, a row each.
+wrote and saves it in its own way. Sheets are made of the paragraphs, a row each; mails and archives
+hold what pandoc wrote.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from benchmarks.formats import convert, tree
+from benchmarks.formats import convert, holding, tree
 from benchmarks.formats.items import Item
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Maker:
         yield from self._by_writer()
         yield from self._by_impress()
         yield from self._sheets(documents)
+        yield from self._held()
 
     def _parsed(self, markdown: str) -> tree.Node:
         found = convert.parsed(_FENCES.sub("", markdown))
@@ -138,6 +140,20 @@ class Maker:
         yield from self._items("csv", OWN, opened, "-rows")
         for suffix, kind in CALC.items():
             yield from self._saved(opened, suffix, kind, suffix, CSV_FILTER, "-rows")
+
+    def _held(self) -> Iterator[Item]:
+        """Mails and archives, a page each."""
+        for suffix, (kind, make) in holding.MAKERS.items():
+            self._tell(suffix)
+            folder = self._folder / OWN / suffix
+            folder.mkdir(parents=True)
+            try:
+                for page in sorted((self._folder / "pandoc" / kind).iterdir()):
+                    (folder / f"{page.stem}.{suffix}").write_bytes(make(page))
+            except ImportError as error:
+                self._tell(f"{suffix} is left out: {error}")
+                continue
+            yield from self._items(suffix, OWN, sorted(folder.iterdir()))
 
     def _saved(
         self,

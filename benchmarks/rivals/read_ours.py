@@ -29,7 +29,8 @@ class Reader:
     def __init__(self) -> None:
         settings = Settings()
         spec = configured(settings.model)
-        self.pool = Pool(spec, Cutting(spec.max_tokens), settings.extract)
+        extract = settings.extract.model_copy(update={"archives": True})
+        self.pool = Pool(spec, Cutting(spec.max_tokens), extract)
 
     def read(self, file: Path) -> str:
         """The text of the chunks of a file."""

@@ -162,7 +162,12 @@ ENTRIES = [
         b"script.pdf", data("#!/bin/sh\nrm -rf /\n" * 9), INDEXED, "a script under a wrong name"
     ),
     Hostile(b"program.txt", data(b"\x7fELF" + _RNG.randbytes(9_000)), _NEVER, "a program"),
-    Hostile(b"picture.md", data(b"\x89PNG\r\n\x1a\n" + _RNG.randbytes(9_000)), _NEVER, "a picture"),
+    Hostile(
+        b"picture.md",
+        data(b"\x89PNG\r\n\x1a\n" + _RNG.randbytes(9_000)),
+        f"{SKIPPED}: no text|{DEAD}: damaged picture",
+        "a picture",
+    ),
     Hostile(b"polyglot.pdf", data(PAGE + _archive(["a.md"], b"text")), INDEXED, "PDF and archive"),
     Hostile(b"sparse.xlsx", xlsx(_SPARSE), INDEXED, "two cells, 17 thousand million between"),
     Hostile(

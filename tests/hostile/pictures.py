@@ -126,5 +126,5 @@ ENTRIES = (
     ),
     Hostile(b"words.jpg", data(b"words, and no picture"), _NOT_READ, "a text"),
     Hostile(b"large-page.pdf", data(_large_page()), f"{_NO_TEXT}|{DEAD}", "a page of five metres"),
-    Hostile(b"noise.pdf", _pages_of_noise, ANY, "ten pages of noise", heavy=True),
+    Hostile(b"pages-of-noise.pdf", _pages_of_noise, ANY, "ten pages of noise", heavy=True),
 )

@@ -56,7 +56,7 @@ def read(file: BinaryIO, scribe: Scribe) -> Iterator[Extracted]:
 
 def _pages(file: BinaryIO, most_pixels: int) -> Iterator[tuple[int | None, Pixels]]:
     """Yield the number of each page, where there are several, and its pixels."""
-    from PIL import Image, ImageSequence  # noqa: PLC0415 - an extra
+    from PIL import Image, ImageSequence, UnidentifiedImageError  # noqa: PLC0415 - an extra
 
     Image.MAX_IMAGE_PIXELS = None  # ours is the bound, and it is asked before anything is decoded
     with warnings.catch_warnings():
@@ -71,6 +71,8 @@ def _pages(file: BinaryIO, most_pixels: int) -> Iterator[tuple[int | None, Pixel
                     refuse_large(*frame.size, most_pixels)
                     if min(frame.size) >= _LEAST_SIDE:
                         yield number if paged else None, _grey(frame, most_pixels)
+        except UnidentifiedImageError as error:
+            raise ExtractionError("damaged picture: its beginning makes no sense") from error
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise ExtractionError(f"damaged picture: {error}") from error
 
