@@ -27,7 +27,9 @@ def opened(settings: Settings, location: Location) -> Iterator[Store]:
         StoreError: Chroma does not answer, or another process has its directory.
     """
     from ingestd.embed.chroma.store import open_embedded, open_http
+    from ingestd.memory import collector
 
+    collector.steady()  # each answer of Chroma is part of a cycle, and what is asked may be long
     owner = table.running(location)
     mode = settings.store.mode
     if mode == "remote":
