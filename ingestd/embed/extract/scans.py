@@ -71,6 +71,8 @@ class Scans:
     @property
     def lack(self) -> str:
         """What is said of a document that has pictures instead of text."""
+        if self.reading is Reading.NOW:
+            return "too large, or beyond `extract.ocr_pages`"
         return f"{needs(EXTRA)}: {self.missing}" if self.missing else "OCR is off"
 
 
