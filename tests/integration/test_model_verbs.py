@@ -133,18 +133,3 @@ def test_what_is_wrong_ends_with_its_code(
     damaged = run("model", "verify", "tiny", code=8)
     assert "changed: config.json" in damaged.stdout
     assert "ingestd model remove tiny" in damaged.stderr
-
-
-def test_the_shell_completes_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The names of added models that begin as what was typed."""
-    from ingestd.cli.model import complete
-    from ingestd.embed.models.note import NAME
-
-    monkeypatch.setenv("INGESTD_STATE_DIR", str(tmp_path))
-    assert complete("") == []
-    for name in ("tiny", "tall", ".hidden", "no-model"):
-        (tmp_path / "models" / name).mkdir(parents=True)
-        if name != "no-model":
-            (tmp_path / "models" / name / NAME).write_text("{}")
-    assert complete("") == ["tall", "tiny"]
-    assert complete("ti") == ["tiny"]
