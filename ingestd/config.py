@@ -23,6 +23,8 @@ from pydantic_settings.exceptions import SettingsError
 
 from .engine_options import Device, Engine, Precision, impossible
 from .errors import ConfigError
+from .listen import FIRST_PORT
+from .listen import parse as parse_listen
 from .location import Location, locate, read_toml
 from .memory import marks, size
 
@@ -36,6 +38,8 @@ CollectionName = Annotated[
     str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{1,510}[a-zA-Z0-9]$", description="")
 ]
 MIB = 1024 * 1024
+LEAST_TOKEN = 16
+"""Characters of a token: shorter ones are guessed."""
 
 
 class Part(BaseModel):
@@ -91,6 +95,11 @@ class StoreSettings(Part):
         ge=1.2,
         description="places ever used over live chunks, from which on an index is built anew",
     )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a remote server is sent with each request."""
+        return {self.token_header: self.token} if self.token else {}
 
     @model_validator(mode="after")
     def _remote_needs_url(self) -> StoreSettings:
@@ -208,6 +217,9 @@ class LimitSettings(Part):
         description="a model at the same texts for longer is stuck: the service manager is to "
         "start the daemon anew",
     )
+    backlog_s: float = Field(
+        default=3600.0, ge=0, description="a change that waits longer is told of; 0: never"
+    )
 
 
 Mark = Annotated[int | None, BeforeValidator(size.parse_or_none)]
@@ -319,6 +331,40 @@ class LogSettings(Part):
     )
 
 
+class HttpSettings(Part):
+    """The page, health and metrics of the daemon."""
+
+    listen: str = Field(
+        default="auto",
+        description="HOST:PORT, unix:PATH, off, or auto: a free port of 127.0.0.1 from "
+        f"{FIRST_PORT} on",
+    )
+    token: str | None = Field(
+        default=None, description="what has to be shown; needed where other machines reach it"
+    )
+    token_file: Path | None = Field(default=None, description="a file that holds the token")
+    hosts: tuple[str, ...] = Field(
+        default=(), description="names that it is called by, beside its address and localhost"
+    )
+
+    @model_validator(mode="after")
+    def _who_may_ask_is_known(self) -> HttpSettings:
+        place = parse_listen(self.listen)
+        if self.token is not None and self.token_file is not None:
+            message = "`token` and `token_file` do not go together"
+            raise ValueError(message)
+        if self.token is not None and len(self.token) < LEAST_TOKEN:
+            message = f"`token` has less than {LEAST_TOKEN} characters"
+            raise ValueError(message)
+        if place and not place.is_local and self.token is None and self.token_file is None:
+            message = (
+                f"`listen` = {self.listen!r} is reached by other machines: it needs a `token`, or "
+                "a `token_file`"
+            )
+            raise ValueError(message)
+        return self
+
+
 class Settings(BaseSettings):
     """The whole configuration of one instance."""
 
@@ -338,6 +384,7 @@ class Settings(BaseSettings):
     extract: ExtractSettings = ExtractSettings()
     memory: MemorySettings = MemorySettings()
     log: LogSettings = LogSettings()
+    http: HttpSettings = HttpSettings()
 
     @classmethod
     def settings_customise_sources(

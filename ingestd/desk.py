@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from . import __version__
 from .profiler import Profiler
 from .recording import FOLDER, Wish
 from .serve.address import socket_of
@@ -19,31 +17,38 @@ if TYPE_CHECKING:
 
     from .instance import Instance
     from .maintain import Maintainer
-    from .serve.app import Handler
-    from .serve.server import Control
+    from .serve.app import Routes
+    from .serve.server import PathServer
 
 log = structlog.get_logger(__name__)
 
 
 class Desk:
-    """Takes requests for an instance, and for who maintains it."""
+    """Takes requests for an instance, and for who maintains it.
 
-    def __init__(self, instance: Instance, maintainer: Maintainer) -> None:
+    Args:
+        instance: what is asked about.
+        maintainer: does what is asked for.
+        public: what is answered here as well as at the address of the page.
+    """
+
+    def __init__(self, instance: Instance, maintainer: Maintainer, public: Routes) -> None:
+        self._public = public
         self._instance = instance
         self._maintainer = maintainer
         self._path = socket_of(instance.location.state_dir)
         space = Space.of(instance.location, instance.settings.limits.free_bytes)
         self._profiler = Profiler(instance.location.state_dir / FOLDER, space)
-        self._control: Control | None = None
+        self._control: PathServer | None = None
 
     async def open(self) -> None:
         """Begin to take requests; where that fails, it is logged."""
         self._profiler.clear()
         try:
             # Here, not above: `--once` and the quick verbs do without these libraries.
-            from .serve.server import Control  # noqa: PLC0415
+            from .serve.server import PathServer, Server  # noqa: PLC0415
 
-            self._control = Control(self._path, self._routes())
+            self._control = PathServer(self._path, Server(self._routes()))
             await self._control.start()
         except Exception as error:  # noqa: BLE001 - whatever it is, indexing goes on
             log.warning(
@@ -59,9 +64,9 @@ class Desk:
         if self._control is not None:
             await self._control.stop()
 
-    def _routes(self) -> dict[str, dict[str, Handler]]:
+    def _routes(self) -> Routes:
         return {
-            "/healthz": {"GET": self._health},
+            **self._public,
             "/v1/gauges": {"GET": self._gauges},
             "/v1/compact": {"GET": self._maintainer.state, "POST": self._maintainer.order},
             "/v1/profile": {
@@ -70,9 +75,6 @@ class Desk:
                 "DELETE": self._profile_end,
             },
         }
-
-    async def _health(self, _values: Mapping[str, Any]) -> dict[str, Any]:
-        return {"status": "alive", "version": __version__, "pid": os.getpid()}
 
     async def _gauges(self, _values: Mapping[str, Any]) -> dict[str, Any]:
         readings = await asyncio.to_thread(self._instance.gauges.read)

@@ -41,7 +41,12 @@ class Drain:
     Args:
         instance: what it drains.
         gate: shut, it takes up no more work; asked between two batches.
+
+    Attributes:
+        trouble: error code, message and hint of what hinders it; None when nothing does.
     """
+
+    trouble: tuple[str, str, str] | None = None
 
     def __init__(self, instance: Instance, gate: Gate | None = None) -> None:
         self._instance = instance
@@ -100,6 +105,7 @@ class Drain:
             else:
                 await self._rest(error)
             return False
+        self.trouble = None
         after_s, code = self._pause.succeeded()
         if after_s is not None:
             log.info("resumed", after_s=round(after_s, 1))
@@ -158,6 +164,7 @@ class Drain:
 
     async def _rest(self, error: IngestdError) -> None:
         """Put the next try off, and say so; have a store looked at that does not answer."""
+        self.trouble = (error.code, error.message, error.hint)
         wait_s, news = self._pause.failed(error.code)
         event = EVENTS.get(error.code, "paused")
         log.error(event, error=error.message, hint=error.hint, next_try_in_s=wait_s)

@@ -114,6 +114,10 @@ class Follower:
         """The sources that are scanned at an interval, because events tell too little of them."""
         return self._watchers.polled()
 
+    def short(self) -> dict[str, str]:
+        """Why, of sources that are scanned at an interval although events were asked for."""
+        return self._watchers.short()
+
     async def poll_due(self) -> None:
         """Have the sources scanned that are polled; to be called at the interval of polling."""
         if names := self.polled():

@@ -81,6 +81,7 @@ class Instance:
     scanner: Scanner | None
     gauges: Gauges
     compactor: Compactor
+    store_url: str = ""
     clock: Callable[[], float] = time.time
 
     async def opened(self) -> None:
@@ -249,6 +250,7 @@ async def open_instance(
             scanner,
             Gauges(),
             Compactor(ground),
+            url,
         )
 
 

@@ -20,11 +20,14 @@ from .home import Home
 from .maintain import Maintainer
 from .memory.gate import Gate
 from .memory.trimmer import TRIM_S, Trimmer
+from .probes import Probes
 from .relief import guard_of
 from .scans import Scans
 from .schedule import DRAIN_S, Schedule
+from .symptoms import Symptoms
 from .tables import as_told
 from .vitals import Vitals
+from .web import Web
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -69,7 +72,6 @@ class Service:
         self._guard = guard_of(instance, gate, on_open=self._due.set)
         self._trimmer = Trimmer()
         self._maintainer = Maintainer(instance)
-        self._desk = Desk(instance, self._maintainer)
         self._home = Home(*state_files(instance))
         self._scans = Scans(instance.reconciler, instance.sources, on_scanned=self._due.set)
         self._follower = Follower(
@@ -81,6 +83,10 @@ class Service:
             on_distrust=self._scans.soon,
         )
         self._vitals = Vitals(instance.texts, self._follower)
+        self._symptoms = Symptoms(instance, self._follower, self._drain, self._guard, self._vitals)
+        public = Probes(self._symptoms).routes()
+        self._web = Web(instance.settings.http, public)
+        self._desk = Desk(instance, self._maintainer, public)
 
     def _add_gauges(self) -> None:
         gauges = self._instance.gauges
@@ -94,12 +100,22 @@ class Service:
 
         Raises:
             StateError: the state table is damaged, or the state directory was taken away.
+            PortBusyError: the address of the page is taken.
+            ConfigError: there is no such address.
             Exception: whatever ended one of the tasks: a daemon that is half dead must not go on.
         """
+        await self._web.open()
+        try:
+            await self._run()
+        finally:
+            await self._web.close()
+
+    async def _run(self) -> None:
         await settle(self._instance)
         # Armed before the first scan: what changes meanwhile is not lost.
         await asyncio.to_thread(self._follower.start)
         log.info("watching", sources=sorted(self._instance.sources))
+        self._symptoms.started = True
         self._herald.ready(await in_words(self._instance))
         self._scans.soon(self._instance.sources)
         schedule = self._schedule()
@@ -123,6 +139,7 @@ class Service:
             self._raise_first([*tasks, embed])
         finally:
             self._herald.stopping()
+            self._symptoms.stopping = True
             schedule.stop()
             self._maintainer.stop()
             await self._desk.close()

@@ -125,6 +125,14 @@ class Watchers:
         """The sources that are scanned at an interval, because events tell too little of them."""
         return {name for name, mode in self.modes.items() if mode != EVENTS}
 
+    def short(self) -> dict[str, str]:
+        """Why, of sources that are scanned at an interval although events were asked for."""
+        return {
+            name: mode.removeprefix(POLLING)
+            for name, mode in self.modes.items()
+            if mode != EVENTS and not self._sources[name].polled
+        }
+
     def unwatched(self) -> list[str]:
         """Sources that are not followed at the moment: their roots are not there."""
         return sorted(set(self._sources) - set(self.modes))

@@ -221,11 +221,10 @@ def store(settings: Settings, location: Location) -> Iterator[Finding]:
         return
     import httpx
 
-    headers = {settings.store.token_header: settings.store.token} if settings.store.token else {}
     try:
         answer = httpx.get(
             f"{url.rstrip('/')}/api/v2/heartbeat",
-            headers=headers,
+            headers=settings.store.headers,
             timeout=ANSWER_S,
             trust_env=False,
         )

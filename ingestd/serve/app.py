@@ -1,4 +1,4 @@
-"""The application behind the control socket: routes, bounds, and errors as JSON."""
+"""The application behind a socket: routes, bounds, who is let in, and errors as JSON."""
 
 from __future__ import annotations
 
@@ -10,33 +10,40 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ingestd.errors import IngestdError
 
 from .problems import RequestError, as_json, status_of
+from .reply import Asked, Reply
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from .admission import Admission
 
 log = structlog.get_logger(__name__)
 
-Handler = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
-"""Takes the body of a POST or the query of a GET; what it gives is sent as JSON."""
+Handler = Callable[[Asked], Awaitable[Mapping[str, Any] | Reply]]
+"""Takes the body of a POST or the query of a GET; a mapping is sent as JSON."""
+Routes = Mapping[str, Mapping[str, Handler]]
+"""Handlers by method, by path; in braces, parts of a path that are given as values."""
 
 BODY_BYTES = 64 * 1024
 BODY_S = 10.0
 """How long a request may take to arrive."""
 
 
-def make_app(routes: Mapping[str, Mapping[str, Handler]]) -> Starlette:
+def make_app(routes: Routes, admission: Admission | None = None) -> ASGIApp:
     """Make the application.
 
     Args:
-        routes: handlers by method, by path.
+        routes: what it answers.
+        admission: who is let in; None where the socket's own rights decide that.
     """
-    return Starlette(
+    app = Starlette(
         routes=[
             Route(path, _endpoint(handler), methods=[method])
             for path, methods in routes.items()
@@ -44,12 +51,48 @@ def make_app(routes: Mapping[str, Mapping[str, Handler]]) -> Starlette:
         ],
         exception_handlers={HTTPException: _no_such_route},
     )
+    return app if admission is None else _Door(app, admission)
 
 
-def _endpoint(handler: Handler) -> Callable[[Request], Awaitable[JSONResponse]]:
-    async def answer(request: Request) -> JSONResponse:
+class _Door:
+    """Turns requests away, and gives every answer the headers that keep a browser strict."""
+
+    def __init__(self, app: ASGIApp, admission: Admission) -> None:
+        self._app = app
+        self._admission = admission
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [
+            (name.encode(), value.encode()) for name, value in self._admission.headers.items()
+        ]
+
+        async def send_strict(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                there = {name for name, _ in message["headers"]}
+                more = [header for header in headers if header[0] not in there]
+                message = {**message, "headers": [*message["headers"], *more]}
+            await send(message)
+
+        request = Request(scope)
+        refusal = self._admission.refuse(request.method, request.url.path, _headers(request))
+        if refusal is None:
+            scope["trusted"] = self._admission.trusts(_headers(request))
+            await self._app(scope, receive, send_strict)
+        else:
+            content = {"code": refusal.code, "message": refusal.message, "hint": refusal.hint}
+            answer = JSONResponse(content, refusal.status, dict(refusal.headers))
+            await answer(scope, receive, send_strict)
+
+
+def _endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
         try:
-            return JSONResponse(await handler(await _values(request)))
+            asked = Asked(
+                {**await _values(request), **request.path_params},
+                _headers(request),
+                trusted=request.scope.get("trusted", True),
+            )
+            return _response(await handler(asked), request.method)
         except IngestdError as error:
             return JSONResponse(as_json(error), status_of(error))
         except Exception as error:
@@ -60,6 +103,21 @@ def _endpoint(handler: Handler) -> Callable[[Request], Awaitable[JSONResponse]]:
             return JSONResponse(as_json(told), 500)
 
     return answer
+
+
+def _headers(request: Request) -> dict[str, str]:
+    return dict(request.headers.items())
+
+
+def _response(found: Mapping[str, Any] | Reply, method: str) -> Response:
+    if not isinstance(found, Reply):
+        return JSONResponse(dict(found))
+    headers = {"content-type": found.media_type, **found.headers}
+    if isinstance(found.body, bytes | str):
+        return Response(found.body, found.status, headers)
+    if method == "HEAD":  # what never ends has no length to tell
+        return Response(None, found.status, headers)
+    return StreamingResponse(found.body, found.status, headers)
 
 
 async def _values(request: Request) -> dict[str, Any]:

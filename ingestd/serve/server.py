@@ -1,4 +1,4 @@
-"""The control socket: HTTP on a Unix socket in the state directory, for its owner alone.
+"""HTTP on a socket: the control socket of a daemon, and the address of its page.
 
 It costs nothing while nobody asks: no timer ticks. Whatever goes wrong with it, the daemon goes on.
 """
@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
-import stat
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -18,14 +15,16 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ingestd import __version__
 
-from .address import short_name
 from .app import make_app
+from .sockets import OWNER, at_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    import socket
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from .app import Handler
+    from .admission import Admission
+    from .app import Routes
 
 log = structlog.get_logger(__name__)
 
@@ -39,28 +38,28 @@ GRACE_S = 1
 HEAD_BYTES = 16 * 1024
 
 
-class Control:
-    """The control socket of a running daemon."""
+class Server:
+    """Answers at a socket.
 
-    def __init__(self, path: Path, routes: Mapping[str, Mapping[str, Handler]]) -> None:
-        self.path = path
-        self._routes = routes
+    Args:
+        routes: what it answers.
+        admission: who is let in; None where the rights of the socket decide that.
+        connections: requests at the same time; over more, the answer is 503.
+    """
+
+    def __init__(
+        self, routes: Routes, admission: Admission | None = None, *, connections: int = CONNECTIONS
+    ) -> None:
+        self._app = make_app(routes, admission)
+        self._connections = connections
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
-        self._identity: tuple[int, int] | None = None
 
-    async def start(self) -> None:
-        """Listen. The lock of the instance must be held: a socket that is there is a dead one's.
-
-        Raises:
-            OSError: the socket cannot be made.
-        """
-        listener = listen(self.path)
-        found = self.path.stat()
-        self._identity = found.st_dev, found.st_ino
+    async def start(self, listener: socket.socket) -> None:
+        """Answer what comes in at a socket, which is closed at the end."""
         config = uvicorn.Config(
-            make_app(self._routes),
-            http=_Protocol,
+            self._app,
+            http=_protocol(self._connections),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -69,25 +68,21 @@ class Control:
             server_header=False,
             date_header=False,
             headers=[("server", f"ingestd/{__version__}")],
-            limit_concurrency=CONNECTIONS + 1,  # uvicorn counts the one that asks, too
+            limit_concurrency=self._connections + 1,  # uvicorn counts the one that asks, too
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=GRACE_S,
             h11_max_incomplete_event_size=HEAD_BYTES,
-            backlog=CONNECTIONS,
+            backlog=self._connections,
         )
         self._server = _Server(config)
-        self._task = asyncio.create_task(self._server.serve([listener]), name="control")
+        self._task = asyncio.create_task(self._server.serve([listener]), name="http")
         self._task.add_done_callback(_tell)
         opened = asyncio.create_task(self._server.opened.wait())
         await asyncio.wait([self._task, opened], return_when=asyncio.FIRST_COMPLETED)
         opened.cancel()
 
     async def stop(self) -> None:
-        """Take the socket away, and end within about `GRACE_S`."""
-        with contextlib.suppress(OSError):
-            found = self.path.stat()
-            if (found.st_dev, found.st_ino) == self._identity:
-                self.path.unlink()
+        """Take no more requests, and end within about `GRACE_S`."""
         if self._server is None or self._task is None:
             return
         self._server.ended.set()
@@ -98,28 +93,39 @@ class Control:
             connection.transport.abort()
 
 
-def listen(path: Path) -> socket.socket:
-    """A socket that listens at ``path``, for its owner alone.
+class PathServer:
+    """Answers at a path, for whom the rights of the socket let in.
 
-    Raises:
-        OSError: it cannot be made there, or something that is no socket is in its place.
+    Args:
+        path: of the socket.
+        server: what answers there.
+        mode: who may connect.
     """
-    with contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise FileExistsError(f"{path} is there, and is no socket")
-        path.unlink()
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        # Before it has a name: at no moment may others connect.
-        os.fchmod(listener.fileno(), 0o600)
-        with short_name(path) as name:
-            listener.bind(name)
-        path.chmod(0o600)
-        listener.setblocking(False)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
+
+    def __init__(self, path: Path, server: Server, mode: int = OWNER) -> None:
+        self.path = path
+        self._server = server
+        self._mode = mode
+        self._identity: tuple[int, int] | None = None
+
+    async def start(self) -> None:
+        """Listen. The lock of the instance must be held: a socket that is there is a dead one's.
+
+        Raises:
+            OSError: the socket cannot be made.
+        """
+        listener = at_path(self.path, self._mode)
+        found = self.path.stat()
+        self._identity = found.st_dev, found.st_ino
+        await self._server.start(listener)
+
+    async def stop(self) -> None:
+        """Take the socket away, and end."""
+        with contextlib.suppress(OSError):
+            found = self.path.stat()
+            if (found.st_dev, found.st_ino) == self._identity:
+                self.path.unlink()
+        await self._server.stop()
 
 
 class _Server(uvicorn.Server):
@@ -145,13 +151,14 @@ class _Server(uvicorn.Server):
 class _Protocol(H11Protocol):
     """One connection: one of a few, and closed when it asks for nothing."""
 
+    most = CONNECTIONS
     _look: asyncio.TimerHandle | None = None
     _seen: Any = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take it, or turn it away."""
         super().connection_made(transport)
-        if len(self.connections) > 2 * CONNECTIONS:
+        if len(self.connections) > 2 * self.most:
             transport.abort()
             return
         self._look = self.loop.call_later(IDLE_S, self._close_if_idle)
@@ -172,6 +179,11 @@ class _Protocol(H11Protocol):
         self._look = self.loop.call_later(IDLE_S, self._close_if_idle)
 
 
+def _protocol(most: int) -> type[_Protocol]:
+    """The protocol for so many connections."""
+    return type("_Bounded", (_Protocol,), {"most": most})
+
+
 def _tell(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()):
-        log.error("control_ended", error=repr(error), hint="The daemon goes on without it.")
+        log.error("http_ended", error=repr(error), hint="The daemon goes on without it.")

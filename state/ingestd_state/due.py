@@ -86,6 +86,23 @@ def count_open(connection: Connection, now: float, source_ids: Sequence[int]) ->
     ).scalar_one()
 
 
+def oldest(connection: Connection, now: float, source_ids: Sequence[int]) -> float | None:
+    """When the oldest change was seen that is due, or in hand, in Unix seconds.
+
+    What was put off until nothing else is due does not count, and what waits for another try.
+    """
+    ours = (documents.c.source_id + 0).in_(source_ids)
+    kinds = (
+        and_(_kinds(now, source_ids)[0], documents.c.priority > PUT_OFF),
+        and_(documents.c.status == DocumentStatus.WORKING.value, ours),
+    )
+    times = (
+        connection.execute(select(func.min(documents.c.changed_at)).where(kind)).scalar_one()
+        for kind in kinds
+    )
+    return min((time for time in times if time is not None), default=None)
+
+
 def count_urgent(connection: Connection, *, most: int) -> int:
     """How many documents wait for which somebody waits; so many are counted at most."""
     some = (

@@ -33,7 +33,8 @@ from ingestd.serve.address import LONGEST, short_name, socket_of
 from ingestd.serve.app import BODY_BYTES
 from ingestd.serve.client import Client
 from ingestd.serve.problems import RequestError
-from ingestd.serve.server import CONNECTIONS, Control, listen
+from ingestd.serve.server import CONNECTIONS, PathServer, Server
+from ingestd.serve.sockets import at_path as listen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -87,9 +88,9 @@ def routes(parts: Parts) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def control(location: Location, parts: Parts) -> AsyncIterator[Control]:
+async def control(location: Location, parts: Parts) -> AsyncIterator[PathServer]:
     """An open control socket in the state directory."""
-    control = Control(socket_of(location.state_dir), routes(parts))
+    control = PathServer(socket_of(location.state_dir), Server(routes(parts)))
     await control.start()
     yield control
     await control.stop()
@@ -118,7 +119,7 @@ async def eventually(condition: Callable[[], bool], deadline_s: float = 10.0) ->
         await asyncio.sleep(0.01)
 
 
-async def test_values_go_both_ways(control: Control, location: Location, parts: Parts) -> None:
+async def test_values_go_both_ways(control: PathServer, location: Location, parts: Parts) -> None:
     """A handler gets the body of a POST or the query of a GET, and its answer comes back."""
     assert await ask(location, lambda c: c.post("/echo", {"a": [1, "ä"]})) == {"a": [1, "ä"]}
     assert await ask(location, lambda c: c.get("/echo?b=2")) == {"b": "2"}
@@ -138,7 +139,7 @@ async def test_values_go_both_ways(control: Control, location: Location, parts: 
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 async def test_an_error_crosses_the_socket(
-    control: Control, location: Location, parts: Parts, error: IngestdError, status: int
+    control: PathServer, location: Location, parts: Parts, error: IngestdError, status: int
 ) -> None:
     """What a handler raises, the client raises: the same class, words and exit code."""
     parts.error = error
@@ -154,7 +155,7 @@ async def test_an_error_crosses_the_socket(
 
 
 async def test_a_defect_in_a_handler_is_answered(
-    control: Control, location: Location, parts: Parts
+    control: PathServer, location: Location, parts: Parts
 ) -> None:
     """An exception that nobody foresaw is an answer too, and the next request is served."""
     parts.error = ZeroDivisionError("by zero")
@@ -165,7 +166,7 @@ async def test_a_defect_in_a_handler_is_answered(
 
 
 @pytest.mark.parametrize("body", [b"{", b"[1]", b'"text"', b"\xff", b"[" * 50_000])
-async def test_a_wrong_body_is_refused(control: Control, parts: Parts, body: bytes) -> None:
+async def test_a_wrong_body_is_refused(control: PathServer, parts: Parts, body: bytes) -> None:
     """A body that is no JSON object reaches no handler."""
     transport = httpx.AsyncHTTPTransport(uds=str(control.path))
     async with httpx.AsyncClient(transport=transport) as http:
@@ -174,7 +175,7 @@ async def test_a_wrong_body_is_refused(control: Control, parts: Parts, body: byt
     assert parts.given == []
 
 
-async def test_a_long_body_is_refused(control: Control, parts: Parts) -> None:
+async def test_a_long_body_is_refused(control: PathServer, parts: Parts) -> None:
     """No more of a body is read than is allowed, however much is sent."""
     reader, writer = await connect(control.path)
     head = b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10000000000\r\n\r\n"
@@ -186,7 +187,7 @@ async def test_a_long_body_is_refused(control: Control, parts: Parts) -> None:
 
 
 async def test_a_slow_body_is_refused(
-    control: Control, monkeypatch: pytest.MonkeyPatch, parts: Parts
+    control: PathServer, monkeypatch: pytest.MonkeyPatch, parts: Parts
 ) -> None:
     """A request that does not arrive is given up."""
     monkeypatch.setattr("ingestd.serve.app.BODY_S", 0.1)
@@ -197,7 +198,7 @@ async def test_a_slow_body_is_refused(
     writer.close()
 
 
-async def test_what_is_no_http_ends_the_connection(control: Control, location: Location) -> None:
+async def test_what_is_no_http_ends_the_connection(control: PathServer, location: Location) -> None:
     """Garbage is answered with an error, and others are served on."""
     reader, writer = await connect(control.path)
     writer.write(b"\x16\x03\x01 hello\r\n\r\n")
@@ -207,7 +208,7 @@ async def test_what_is_no_http_ends_the_connection(control: Control, location: L
 
 
 async def test_an_unknown_route_tells_of_another_version(
-    control: Control, location: Location
+    control: PathServer, location: Location
 ) -> None:
     """A daemon that does not know a route is of another version, and says of which."""
     with pytest.raises(OtherVersionError, match=r"GET /v9/new: it is of version \d"):
@@ -216,7 +217,7 @@ async def test_an_unknown_route_tells_of_another_version(
         await ask(location, lambda c: c.get("/hang"))
 
 
-async def test_connections_are_few(control: Control, location: Location) -> None:
+async def test_connections_are_few(control: PathServer, location: Location) -> None:
     """One connection too many is told so, many more are cut off, and freed places are used."""
     open_ones = [await connect(control.path) for _ in range(CONNECTIONS)]
     with pytest.raises(BusyError, match="too many connections"):
@@ -239,7 +240,7 @@ async def test_an_idle_connection_is_closed(
 ) -> None:
     """Who connects and asks for nothing, or for half of something, is shown out."""
     monkeypatch.setattr(server, "IDLE_S", 0.1)
-    control = Control(socket_of(location.state_dir), routes(parts))
+    control = PathServer(socket_of(location.state_dir), Server(routes(parts)))
     await control.start()
     reader, writer = await connect(control.path)
     writer.write(sent)
@@ -254,7 +255,7 @@ async def test_a_long_answer_is_waited_for(
 ) -> None:
     """A handler may take longer than a connection may be idle."""
     monkeypatch.setattr(server, "IDLE_S", 0.05)
-    control = Control(socket_of(location.state_dir), routes(parts))
+    control = PathServer(socket_of(location.state_dir), Server(routes(parts)))
     await control.start()
     asking = asyncio.create_task(ask(location, lambda c: c.post("/hang", timeout_s=None)))
     await eventually(lambda: bool(parts.given))
@@ -265,7 +266,7 @@ async def test_a_long_answer_is_waited_for(
     await control.stop()
 
 
-async def test_only_the_owner_may_connect(control: Control) -> None:
+async def test_only_the_owner_may_connect(control: PathServer) -> None:
     """The socket is readable and writable for its owner alone."""
     assert stat.S_IMODE(control.path.stat().st_mode) == 0o600
 
@@ -286,7 +287,7 @@ async def test_a_dead_ones_socket_is_replaced(location: Location, parts: Parts) 
     path = socket_of(location.state_dir)
     listen(path).close()
     assert path.exists()
-    control = Control(path, routes(parts))
+    control = PathServer(path, Server(routes(parts)))
     await control.start()
     assert await ask(location, lambda c: c.get("/echo")) == {}
     await control.stop()
@@ -301,7 +302,7 @@ def test_a_file_in_its_place_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "s").read_text("utf-8") == "mine"
 
 
-async def test_stop_leaves_the_socket_of_another(control: Control, parts: Parts) -> None:
+async def test_stop_leaves_the_socket_of_another(control: PathServer, parts: Parts) -> None:
     """Only the socket that is its own is removed."""
     control.path.unlink()
     other = listen(control.path)
@@ -311,7 +312,7 @@ async def test_stop_leaves_the_socket_of_another(control: Control, parts: Parts)
 
 
 async def test_stop_does_not_wait_for_ever(
-    control: Control, location: Location, parts: Parts
+    control: PathServer, location: Location, parts: Parts
 ) -> None:
     """A request that is in hand at a stop is given a moment, then ended."""
     asking = asyncio.create_task(ask(location, lambda c: c.post("/hang", timeout_s=None)))
@@ -324,7 +325,7 @@ async def test_stop_does_not_wait_for_ever(
 
 
 async def test_a_stop_lets_an_answer_through(
-    control: Control, location: Location, parts: Parts
+    control: PathServer, location: Location, parts: Parts
 ) -> None:
     """A request that is nearly done when the daemon stops gets its answer."""
     asking = asyncio.create_task(ask(location, lambda c: c.post("/hang", timeout_s=None)))
@@ -341,7 +342,7 @@ async def test_a_long_state_directory(tmp_path: Path, parts: Parts) -> None:
     long = Location(None, folder, folder, "")
     path = socket_of(folder)
     assert len(os.fsencode(path)) > LONGEST
-    control = Control(path, routes(parts))
+    control = PathServer(path, Server(routes(parts)))
     await control.start()
     before = descriptors()
     assert await ask(long, lambda c: c.get("/echo?a=1")) == {"a": "1"}
@@ -390,7 +391,7 @@ def test_who_runs_does_not_listen(location: Location, verb: str, words: str) -> 
         client.get("/echo")
 
 
-async def test_a_daemon_that_hangs(control: Control, location: Location, parts: Parts) -> None:
+async def test_a_daemon_that_hangs(control: PathServer, location: Location, parts: Parts) -> None:
     """An answer that does not come in time ends the wait."""
     with pytest.raises(WaitTimeoutError, match=r"within 0\.2 s"):
         await ask(location, lambda c: c.post("/hang", timeout_s=0.2))
@@ -408,7 +409,7 @@ async def test_what_answers_is_no_daemon(location: Location) -> None:
             await ask(location, lambda c: c.get("/echo"))
 
 
-async def test_health_is_json(control: Control) -> None:
+async def test_health_is_json(control: PathServer) -> None:
     """The answer says what it is: scripts can read it with any HTTP client."""
     reader, writer = await connect(control.path)
     writer.write(b"GET /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")

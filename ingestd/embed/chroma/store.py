@@ -240,7 +240,7 @@ def _connect(settings: StoreSettings, url: str) -> Any:
 
     return BoundedClient(
         url,
-        headers={settings.token_header: settings.token} if settings.token else {},
+        headers=settings.headers,
         tenant=settings.tenant,
         database=settings.database,
         timeout_s=settings.timeout_s,
