@@ -62,7 +62,7 @@ def parse(text: str) -> Listen | None:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         host, port = "", None
-    if not host or not port or parts.netloc != text:
+    if not host or not port or parts.netloc != text or "@" in text:
         message = f"{text!r} is no place to listen: auto, off, unix:PATH, or HOST:PORT"
         raise ValueError(message)
     return Listen(host, (port,))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FRESH_S = 2.0
 """How long a look serves those who ask."""
 SHARE = 20
-"""Looking takes at most one such part of the time, however often somebody asks."""
+"""The table takes at most one such part of the time, however often somebody asks."""
 MIB = 1024**2
 NOT_YET = Health((Problem(Code.STARTING, "nobody has looked yet"),))
 
@@ -76,33 +76,36 @@ class Symptoms:
     async def look(self) -> Health:
         """How it is now, or was a moment ago. On the event loop."""
         async with self._lock:  # who comes meanwhile gets what the first one found
-            now = self._clock()
-            if now >= self._again_at:
-                self.last = judge(
-                    await self._signs(), backlog_s=self._instance.settings.limits.backlog_s
-                )
-                took_s = self._clock() - now
-                self._again_at = self._clock() + max(FRESH_S, SHARE * took_s)
+            if self._clock() >= self._again_at:
+                signs, table_s = await self._signs()
+                limit_s = self._instance.settings.limits.backlog_s
+                self.last = judge(signs, backlog_s=limit_s)
+                self._again_at = self._clock() + max(FRESH_S, SHARE * table_s)
         return self.last
 
     def alive(self) -> str:
         """Why only a restart helps; empty while it does not. Costs nothing."""
         return why_dead(self._vitals.observe(), stuck_s=self._instance.settings.limits.stuck_s)
 
-    async def _signs(self) -> Signs:
-        from_table, store = await asyncio.gather(asyncio.to_thread(self._table), self._store())
-        return Signs(
+    async def _signs(self) -> tuple[Signs, float]:
+        """What is seen, and how many seconds the table took."""
+        store = asyncio.ensure_future(self._store())
+        started = self._clock()
+        from_table = await asyncio.to_thread(self._table)
+        table_s = self._clock() - started
+        signs = Signs(
             starting=not self.started,
             stopping=self.stopping,
             stuck=self.alive(),
             watchers=self._watchers(),
             disk=await asyncio.to_thread(self._disk),
-            store=store,
+            store=await store,
             memory=self._memory(),
             paused=self._drain.trouble,
             polled=self._follower.short(),
             **from_table,
         )
+        return signs, table_s
 
     def _watchers(self) -> str:
         dead = self._follower.dead()

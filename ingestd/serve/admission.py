@@ -120,7 +120,7 @@ def _is_address(name: str) -> bool:
 def _is_foreign(method: str, headers: Mapping[str, str]) -> bool:
     """Whether another site caused the request; following a link to the page is no such thing."""
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+    if origin is not None and origin.partition("://")[2].lower() != headers.get("host", "").lower():
         return True
     if headers.get("sec-fetch-site", "none") not in ("cross-site", "same-site"):
         return False
