@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from sqlalchemy.pool import QueuePool
 
@@ -16,6 +15,7 @@ from ingestd_state import documents
 from .embed.batch import most_bytes, most_documents
 from .embed.chroma.growth import measure
 from .embed.longs import SPOOLS
+from .kept import Kept
 from .memory import processes
 from .watch.rules import CACHED
 
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from .instance import Instance
     from .memory.processes import Process
 
-T = TypeVar("T")
-
-FRESH_S = 1.0
-"""How long what was measured serves the gauges that are read with it."""
 CONNECTIONS = 15
 """Of one database: what SQLAlchemy's pool opens at most."""
 
@@ -47,7 +43,7 @@ def add_gauges(gauges: Gauges, instance: Instance) -> None:
 
 
 def _add_processes(gauges: Gauges) -> None:
-    roles = _kept(lambda: processes.by_role(processes.tree(os.getpid())))
+    roles = Kept(lambda: processes.by_role(processes.tree(os.getpid())))
 
     def by_role(size: Callable[[Process], int]) -> dict[str, float]:
         return {role: sum(map(size, found)) for role, found in roles().items()}
@@ -154,7 +150,7 @@ def _add_caches(gauges: Gauges, instance: Instance) -> None:
 
 
 def _add_store(gauges: Gauges, instance: Instance) -> None:
-    growth = _kept(lambda: measure(instance.location.chroma_dir))
+    growth = Kept(lambda: measure(instance.location.chroma_dir))
 
     def by_collection(number: Callable[[Growth], float]) -> dict[str, float]:
         return {found.collection: number(found) for found in growth()}
@@ -186,20 +182,6 @@ def _add_store(gauges: Gauges, instance: Instance) -> None:
         label="collection",
         help="What a collection takes on the disk for each live slot.",
     )
-
-
-def _kept(measure_now: Callable[[], T]) -> Callable[[], T]:
-    """The same function, which does its work once for gauges that are read together."""
-    lock = threading.Lock()
-    last: list[tuple[float, T]] = []
-
-    def measured() -> T:
-        with lock:
-            if not last or time.monotonic() - last[0][0] > FRESH_S:
-                last[:] = [(time.monotonic(), measure_now())]
-            return last[0][1]
-
-    return measured
 
 
 def _size(database: Database) -> float | None:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Value = float | Mapping[str, float]
-"""A number; or, of a gauge with a label, one for each value of the label."""
+from .histogram import Distribution
+
+Value = float | Mapping[str, float] | Distribution
+"""A number; of a gauge with a label, one for each value of the label; or a histogram."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,11 @@ class Reading:
 
     def as_json(self) -> dict[str, Any]:
         """As JSON takes it."""
-        value = dict(self.value) if isinstance(self.value, Mapping) else self.value
+        value: Any = self.value
+        if isinstance(value, Distribution):
+            value = value.as_json()
+        elif isinstance(value, Mapping):
+            value = dict(value)
         return {
             "name": self.name,
             "value": value,

@@ -214,6 +214,10 @@ class Embedder(Protocol):
     def dimension(self) -> int:
         """Length of an embedding."""
 
+    @property
+    def tokens(self) -> int:
+        """Tokens that `embed` has put through the model so far, without padding."""
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed texts as documents.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -35,6 +36,8 @@ class Scans:
 
     Attributes:
         complete: everything that was asked for at first has been scanned.
+        done: scans, by outcome.
+        last_at: Unix seconds of the last scan of a source that was recorded, by its name.
     """
 
     def __init__(
@@ -46,6 +49,8 @@ class Scans:
         first_pause_s: float = FIRST_PAUSE_S,
     ) -> None:
         self.complete = False
+        self.done = {"done": 0, "failed": 0}
+        self.last_at: dict[str, float] = {}
         self._reconciler = reconciler
         self._sources = sources
         self._on_scanned = on_scanned
@@ -79,8 +84,11 @@ class Scans:
         try:
             await asyncio.to_thread(self._reconciler.reconcile, self._sources[name])
         except (DatabaseError, ScanBusyError) as error:
+            self.done["failed"] += 1
             log.warning("scan_failed", source=name, error=str(error), next_try_in_s=self._pause_s)
             return False
+        self.done["done"] += 1
+        self.last_at[name] = time.time()
         self._on_scanned()
         return True
 

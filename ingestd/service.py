@@ -11,15 +11,16 @@ import structlog
 
 from ingestd_state.engine import DatabaseError
 
+from . import figures, tally
 from .backlog import in_words, report_progress
 from .desk import Desk
 from .drain import Drain
-from .figures import add_gauges
 from .follow import Follower
 from .home import Home
 from .maintain import Maintainer
 from .memory.gate import Gate
 from .memory.trimmer import TRIM_S, Trimmer
+from .metrics import Metrics
 from .probes import Probes
 from .relief import guard_of
 from .scans import Scans
@@ -84,13 +85,15 @@ class Service:
         )
         self._vitals = Vitals(instance.texts, self._follower)
         self._symptoms = Symptoms(instance, self._follower, self._drain, self._guard, self._vitals)
-        public = Probes(self._symptoms).routes()
+        metrics = Metrics(instance, self._symptoms)
+        public = {**Probes(self._symptoms).routes(), **metrics.routes()}
         self._web = Web(instance.settings.http, public)
         self._desk = Desk(instance, self._maintainer, public)
 
     def _add_gauges(self) -> None:
         gauges = self._instance.gauges
-        add_gauges(gauges, self._instance)
+        figures.add_gauges(gauges, self._instance)
+        tally.add_gauges(gauges, self._instance, self._follower, self._scans)
         self._guard.add_gauges(gauges)
         self._follower.add_gauges(gauges)
         self._trimmer.add_gauges(gauges)

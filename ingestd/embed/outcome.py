@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 BUSY_WAIT_S = 1.0
+NOTICE_S = 60.0
+"""An event comes at most so long after what it tells of, where files are polled."""
 
 
 class Recorder:
@@ -193,6 +195,15 @@ class Recorder:
             **{**kept, **outcome},
         )
 
+    def _visible_s(self, entry: Prepared) -> float:
+        """Seconds since what can be found now was saved.
+
+        The kernel's time of the change counts, unless it is much older than the event: a folder
+        that is moved brings files along whose own times stay.
+        """
+        saved_at = entry.fingerprint.ctime_ns / 1e9
+        return max(0.0, self._clock() - max(saved_at, entry.document.changed_at - NOTICE_S))
+
     def _tell(self, entry: Prepared) -> None:
         """Count a document and log its one line."""
         names = {
@@ -208,6 +219,8 @@ class Recorder:
         where = {"source": entry.source.name, "path": text_of(entry.document.path)}
         seconds = round(time.monotonic() - entry.started, 3)
         if entry.outcome is Outcome.CONTENT:
+            if entry.document.priority > 0 and not entry.document.forced:
+                self._totals.visible_s.observe(self._visible_s(entry))
             total = entry.chunk_total
             self._totals.chunks["reused"] += total - entry.embedded
             log.info(
@@ -222,6 +235,7 @@ class Recorder:
         elif entry.outcome is Outcome.SKIPPED:
             log.info("document_skipped", **where, reason=entry.reason)
         elif entry.outcome is Outcome.FAILED:
+            self._totals.failures[entry.error.code if entry.error else "error"] += 1
             log.warning(
                 "document_failed",
                 **where,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
@@ -57,12 +58,14 @@ class Placer:
         now = self._clock()
         for part in even_batches(placed):
             found = self._embeddings([chunk.digest for _, _, chunk in part])
+            started = time.monotonic()
             collection.upsert(
                 [slot for _, slot, _ in part],
                 np.stack([found[chunk.digest] for _, _, chunk in part]),
                 [chunk.text for _, _, chunk in part],
                 [self._metadata(prepared, chunk, now) for prepared, _, chunk in part],
             )
+            self._totals.upsert_s.observe(time.monotonic() - started)
             self._totals.chunks["upserted"] += len(part)
             failpoint.reached("upsert.part")
         failpoint.reached("upsert.done")

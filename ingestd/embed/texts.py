@@ -157,7 +157,7 @@ class TextEmbedder:
         if self._embedder is None:
             self._embedder = self._open()
             log.info("model_opened", dimension=self._embedder.dimension)
-        started = time.monotonic()
+        started, tokens = time.monotonic(), self._embedder.tokens
         try:
             rows = self._embedder.embed([missing.text for missing in window])
         except MemoryError:
@@ -169,7 +169,10 @@ class TextEmbedder:
                 return
             self._blame(self._embedder, window[0].digest, error, contents)
             return
-        self._pace.learn(sum(missing.size for missing in window), time.monotonic() - started)
+        took_s = time.monotonic() - started
+        self._pace.learn(sum(missing.size for missing in window), took_s)
+        self._totals.embed_s.observe(took_s)
+        self._totals.tokens += self._embedder.tokens - tokens
         # Outside of the above: that the cache cannot be written is no document's failure.
         self._keep(window, rows)
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ingestd.histogram import CALLS_S, WAITS_S, Histogram
+
 from .waits import Waits
 
 if TYPE_CHECKING:
@@ -23,12 +25,22 @@ class Totals:
         chunks: embedded (through the model), reused (not), upserted, relabelled, deleted.
         seconds: by stage: extract, embed, store; they overlap.
         waits: how long the model waited for something else.
+        failures: attempts that failed, by error code.
+        tokens: that went through the model.
+        embed_s: seconds of a call to the model, that loads nothing.
+        upsert_s: seconds of a call to the collection.
+        visible_s: seconds from a save that was seen live until the document can be found.
     """
 
     documents: Counter[str] = field(default_factory=Counter)
     chunks: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
     waits: Waits = field(default_factory=Waits)
+    failures: Counter[str] = field(default_factory=Counter)
+    tokens: int = 0
+    embed_s: Histogram = field(default_factory=lambda: Histogram(CALLS_S))
+    upsert_s: Histogram = field(default_factory=lambda: Histogram(CALLS_S))
+    visible_s: Histogram = field(default_factory=lambda: Histogram(WAITS_S))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

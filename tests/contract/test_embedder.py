@@ -122,6 +122,21 @@ def test_what_else_is_embedded_changes_nothing(kind: str, embedder: Embedder) ->
     assert _same(kind, embedder.embed(_TEXTS[::-1])[::-1], alone)
 
 
+def test_tokens_are_counted(kind: str, embedder: Embedder) -> None:
+    """What goes through as documents is counted, without padding, and a query is not."""
+    counts = []
+    for texts in ([_ENGLISH], [_KOREAN, _ENGLISH], []):
+        before = embedder.tokens
+        embedder.embed(texts)
+        counts.append(embedder.tokens - before)
+    embedder.embed_query(_ENGLISH)
+    assert embedder.tokens - before == 0
+    assert counts[2] == 0
+    assert counts[1] > counts[0]
+    if kind != "hash":  # each of the engines sees the same, with its two special tokens
+        assert counts[0] == 14
+
+
 def test_it_is_deterministic(embedder: Embedder) -> None:
     """The same call gives the same bits."""
     assert np.array_equal(embedder.embed(_TEXTS), embedder.embed(_TEXTS))

@@ -38,6 +38,7 @@ class BatchedEmbedder(ABC):
     Attributes:
         batch: the same; may be changed at any time.
         threads: as above.
+        tokens: that went through as documents so far.
     """
 
     device = "cpu"
@@ -49,6 +50,7 @@ class BatchedEmbedder(ABC):
     ) -> None:
         self.batch = batch
         self.threads = threads or usable_cores()
+        self.tokens = 0
         self._spec = spec
         self._tokenizer = InputTokenizer(spec)
         self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="embed")
@@ -80,6 +82,7 @@ class BatchedEmbedder(ABC):
         wait(futures)
         for future in futures:
             future.result()
+        self.tokens += sum(map(len, rows))
         if rows:
             self._give_back()
         return out

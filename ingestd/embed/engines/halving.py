@@ -53,6 +53,11 @@ class HalvingEmbedder:
         """Length of an embedding."""
         return self.inner.dimension
 
+    @property
+    def tokens(self) -> int:
+        """Tokens that went through the inner one as documents."""
+        return self.inner.tokens
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed texts: shape (len(texts), dimension), float32, rows of length 1.
 

@@ -30,9 +30,13 @@ class HashEmbedder:
 
     Args:
         dimension: length of an embedding.
+
+    Attributes:
+        tokens: that were embedded as documents so far; here, words.
     """
 
     def __init__(self, dimension: int = 384) -> None:
+        self.tokens = 0
         self._dimension = dimension
 
     @property
@@ -44,19 +48,23 @@ class HashEmbedder:
         """Embed texts: shape (len(texts), dimension), float32, rows of length 1."""
         rows = np.zeros((len(texts), self._dimension), dtype=np.float32)
         for row, text in zip(rows, texts, strict=True):
-            self._add(row, text)
+            self.tokens += self._add(row, text)
         scale_rows(rows)
         return rows
 
     def embed_query(self, text: str) -> Vectors:
         """Embed one query: shape (dimension,)."""
-        row: Vectors = self.embed([text])[0]
+        rows = np.zeros((1, self._dimension), dtype=np.float32)
+        self._add(rows[0], text)
+        scale_rows(rows)
+        row: Vectors = rows[0]
         return row
 
     def close(self) -> None:
         """Nothing is held."""
 
-    def _add(self, row: Vectors, text: str) -> None:
+    def _add(self, row: Vectors, text: str) -> int:
+        """Add the words of a text; returns how many hashes that were."""
         hashes = _hashes(text)
         half = hashes >> np.uint32(16)
         for places in (hashes, half * np.uint32(2654435761)):
@@ -64,6 +72,7 @@ class HashEmbedder:
             row += np.bincount(
                 (places >> np.uint32(1)) % self._dimension, weights=signs, minlength=len(row)
             )
+        return len(hashes)
 
 
 def _hashes(text: str) -> NDArray[np.uint32]:

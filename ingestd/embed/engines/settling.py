@@ -31,6 +31,7 @@ class SettlingEmbedder:
 
     Attributes:
         inner: what embeds now.
+        tokens: that went through as documents so far, whoever embedded them.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class SettlingEmbedder:
         after: int = AFTER,
     ) -> None:
         self.inner = inner
+        self.tokens = 0
         self._measurement = measurement
         self._settle = settle
         self._left = after
@@ -57,9 +59,11 @@ class SettlingEmbedder:
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed texts: shape (len(texts), dimension), float32, rows of length 1."""
         inner = self._take()
+        before = inner.tokens
         try:
             return inner.embed(texts)
         finally:
+            self.tokens += inner.tokens - before
             self._give_back(len(texts))
 
     def embed_query(self, text: str) -> Vectors:

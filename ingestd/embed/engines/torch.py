@@ -44,6 +44,7 @@ class TorchEmbedder:
         device: where it runs.
         batch: how many texts go through the model in one call.
         threads: as above.
+        tokens: that went through as documents so far.
 
     Raises:
         ModelMissingError: sentence-transformers cannot load it.
@@ -70,6 +71,9 @@ class TorchEmbedder:
         except BaseException:
             self._executor.shutdown()
             raise
+        self.tokens = 0
+        self._masks: list[Any] = []
+        self._model.register_forward_pre_hook(self._note)
         self.device: str = self._model.device.type
         self.batch = TORCH[precision] if self.device == "cpu" else GPU
 
@@ -84,7 +88,7 @@ class TorchEmbedder:
         at = 0
         # Slice by slice, so that a query gets its turn in between.
         for part in slices(texts, _SLICE):
-            rows = self._executor.submit(self._encode, part, self._spec.document_prefix).result()
+            rows = self._executor.submit(self._count, part).result()
             out[at : at + len(rows)] = rows
             at += len(rows)
         return out
@@ -100,7 +104,17 @@ class TorchEmbedder:
         self._executor.shutdown(cancel_futures=True)
         self._model = None
 
+    def _note(self, _module: Any, inputs: tuple[Any, ...]) -> None:
+        """Keep what tells the tokens of a batch; to read it now would make a GPU wait."""
+        self._masks.append(inputs[0]["attention_mask"].sum())
+
+    def _count(self, texts: Sequence[str]) -> Vectors:
+        rows = self._encode(texts, self._spec.document_prefix)
+        self.tokens += sum(int(mask) for mask in self._masks)
+        return rows
+
     def _encode(self, texts: Sequence[str], prefix: str) -> Vectors:
+        self._masks.clear()
         with self._precision():
             encoded = self._model.encode(
                 [clean_text(text) for text in texts],
