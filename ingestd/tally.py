@@ -159,10 +159,10 @@ def _add_sources(gauges: Gauges, instance: Instance, follower: Follower, scans: 
     )
     gauges.add(
         "source_last_reconcile_seconds",
-        lambda: {name: scans.last_at.get(name, 0.0) for name in instance.sources},
+        lambda: dict(scans.last_at),
         unit="seconds",
         label="source",
-        help="When a source was last scanned as a whole, in Unix seconds; 0: not since the start.",
+        help="When a source was last scanned as a whole since the start, in Unix seconds.",
     )
     server = instance.server
     gauges.add(
