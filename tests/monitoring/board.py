@@ -48,7 +48,8 @@ def panels() -> list[Named]:
         for target in panel.get("targets", [])
     ]
     found += [
-        Named(f"annotation {one['name']}", one["expr"]) for one in board["annotations"]["list"]
+        Named(f"annotation {one['name']}", measured(one["expr"]))
+        for one in board["annotations"]["list"]
     ]
     return [
         Named(place, expression.replace("$instance", ".*").replace("$__rate_interval", "20s"))
