@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ingestd.errors import NotFoundError, NotRunningError, WaitTimeoutError
+from ingestd.paths import text_of
 from ingestd.roots import known_sources, rules_of
 from ingestd_state import changes, selection, sources
 from ingestd_state.selection import LOST, Selection
@@ -186,7 +187,7 @@ def _check_there(database: Database, wish: Wish) -> None:
         with database.read() as connection:
             there = selection.count(connection, Selection(place.source.id, place.path))
         if not there:
-            path = output.text(place.full)
+            path = text_of(place.full)
             raise NotFoundError(
                 f"no document at or below {path}", hint=f"`ingestd why {path}` tells why."
             )

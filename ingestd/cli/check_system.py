@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ingestd.embed.sandbox.walls import Walls
 from ingestd.errors import DiskFullError, NotFoundError
+from ingestd.paths import text_of
 from ingestd.space import Space
 from ingestd.watch import mounts
 from ingestd_state.status import SourceStatus
@@ -120,7 +121,7 @@ def sources(settings: Settings, location: Location) -> Iterator[Finding]:
     mounted = mounts.table()
     for name, root in _roots(settings, location).items():
         folder = Path(os.fsdecode(root))
-        shown = output.text(root)
+        shown = text_of(root)
         label = f"source {name}"
         if not folder.is_dir():
             yield Finding(label, "warn", f"{shown} is not there", "Mount it; nothing was deleted.")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ingestd.location import Location
 
 MASK = "***"
-SECRETS = {"store.token"}
+SECRETS = {"store.token", "http.token"}
 PLACES = ("state_dir", "cache_dir", "state_url")
 """Keys whose value is found, not read."""
 

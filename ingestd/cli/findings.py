@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ingestd.paths import text_of
+
 from . import output
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class Printer:
         source = self._sources.get(finding.source)
         if source is None or not finding.path:
             return ""
-        return output.text(os.path.join(source.root, finding.path))
+        return text_of(os.path.join(source.root, finding.path))
 
     def say_rest(self) -> None:
         """Say how many were not shown."""
@@ -77,7 +79,7 @@ def as_json(finding: Finding, file: str) -> dict[str, Any]:
         "type": "finding",
         "kind": finding.kind.value,
         "source": finding.source or None,
-        "path": output.text(finding.path) or None,
+        "path": text_of(finding.path) or None,
         "file": file or None,
         "document_id": finding.document_id or None,
         "slot": finding.slot or None,

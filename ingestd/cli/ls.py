@@ -10,6 +10,7 @@ import typer
 
 from ingestd.errors import NotFoundError
 from ingestd.location import locate
+from ingestd.paths import text_of
 from ingestd.ports import SEALED
 
 from . import options, output, table
@@ -104,8 +105,8 @@ def as_json(document: Document, source: Source) -> dict[str, Any]:
         "type": "document",
         "id": document.id,
         "source": source.name,
-        "path": output.text(document.path),
-        "file": output.text(source.path + b"/" + document.path),
+        "path": text_of(document.path),
+        "file": text_of(source.path + b"/" + document.path),
         "status": document.status.value,
         "reason": document.reason,
         "chunks": document.chunk_count,
@@ -132,7 +133,7 @@ def _print(document: Document, source: Source, *, json: bool) -> None:
     remark = document.error_text or document.reason
     if document.missing_since is not None:
         remark = remark or "the file is missing"
-    path = output.clean(output.text(source.path + b"/" + document.path))
+    path = output.clean(text_of(source.path + b"/" + document.path))
     line = f"{column} {document.chunk_count:>6}  {path}"
     typer.echo(f"{line}  ({output.clean(remark)})" if remark else line)
 

@@ -38,11 +38,6 @@ def emit(value: Mapping[str, Any]) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False))
 
 
-def text(path: bytes) -> str:
-    """A path as text: bytes that are not UTF-8 are shown escaped."""
-    return path.decode("utf-8", "backslashreplace")
-
-
 def clean(value: str) -> str:
     """Text for a terminal: what could steer it is shown escaped."""
     if value.isprintable():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ingestd.config import Settings
     from ingestd.embed.model import ModelSpec
     from ingestd.location import Location
-    from ingestd.ports import Collection, Hit, Vectors
+    from ingestd.ports import Hit, Vectors
 
 SNIPPET = 300
 """Characters of a chunk that are shown."""
@@ -48,9 +48,11 @@ def query(
     logs.configure("debug" if verbose else "error", settings.log.format)
     names = [collection] if collection else _collections(location, settings, source)
     hits = search(settings, location, question, names, number=number, source=source)
+    from ingestd.hits import as_json
+
     for rank, hit in enumerate(hits, start=1):
         if json:
-            output.emit(_as_json(rank, hit))
+            output.emit(as_json(rank, hit))
         else:
             _print(rank, hit)
     if not hits:
@@ -74,6 +76,7 @@ def search(
         StoreError: Chroma does not answer, or another process has its directory.
     """
     from ingestd.embed import model
+    from ingestd.hits import nearest
 
     spec = model.configured(settings.model, location.models_dir, location.digests_file)
     with stores.opened(settings, location) as store:
@@ -84,7 +87,7 @@ def search(
                 f"there is no collection {names[0]!r} yet", hint="`ingestd run DIR` makes it."
             )
         vector = _embedding(settings, location, spec, question)
-        hits = [hit for one in there for hit in _nearest(one, vector, number, source)]
+        hits = [hit for one in there for hit in nearest(one, vector, number, source)]
     return sorted(hits, key=lambda hit: hit.distance)[:number]
 
 
@@ -106,19 +109,6 @@ def _embedding(settings: Settings, location: Location, spec: ModelSpec, question
         embedder.close()
 
 
-def _nearest(collection: Collection, vector: Vectors, number: int, source: str | None) -> list[Hit]:
-    """The nearest chunks; where one source is asked for, more are fetched until enough are its."""
-    if source is None:
-        return collection.query(vector, number)
-    limit, total = 4 * number, collection.count()
-    while True:
-        hits = collection.query(vector, max(1, min(limit, total)))
-        ours = [hit for hit in hits if hit.metadata.get("source_name") == source]
-        if len(ours) >= number or limit >= total:
-            return ours[:number]
-        limit *= 4
-
-
 def _collections(location: Location, settings: Settings, source: str | None) -> list[str]:
     """The collections to search: that of the source, or all that the sources write to."""
     if not table.exists(location):
@@ -134,17 +124,6 @@ def _collections(location: Location, settings: Settings, source: str | None) -> 
     raise NotFoundError(
         f"there is no source {source!r}", hint="`ingestd status` lists the sources."
     )
-
-
-def _as_json(rank: int, hit: Hit) -> dict[str, Any]:
-    return {
-        "type": "hit",
-        "rank": rank,
-        "score": round(1 - hit.distance, 6),
-        "id": hit.id,
-        "text": hit.text,
-        "metadata": dict(hit.metadata),
-    }
 
 
 def _print(rank: int, hit: Hit) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from ingestd.errors import NotFoundError
 from ingestd.location import locate
+from ingestd.paths import text_of
 
 from . import options, output, table
 
@@ -106,7 +107,7 @@ def _missing(database: Database, source: WatchedSource) -> Iterator[Document]:
 
 
 def _emit(action: str, full: bytes, *, json: bool) -> None:
-    path = output.text(full)
+    path = text_of(full)
     if json:
         output.emit({"type": "document", "action": action, "file": path})
     else:

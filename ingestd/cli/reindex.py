@@ -10,6 +10,7 @@ import typer
 
 from ingestd.errors import PartialError, WaitTimeoutError
 from ingestd.location import locate
+from ingestd.paths import text_of
 
 from . import options, output, table
 
@@ -82,14 +83,14 @@ def _list(database: Database, wish: Wish, *, json: bool) -> None:
     number = 0
     for action, place in again.plan(database, wish):
         number += 1
-        path = output.text(place.full)
+        path = text_of(place.full)
         if json:
             output.emit(
                 {
                     "type": "document",
                     "action": action,
                     "source": place.source.name,
-                    "path": output.text(place.path),
+                    "path": text_of(place.path),
                     "file": path,
                 }
             )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ingestd.embed.extract import scans
 from ingestd.embed.extract.extras import missing_extra
 from ingestd.guard import unusable
+from ingestd.paths import text_of
 from ingestd.ports import SEALED
 from ingestd.watch.rules import DEFAULT_MAX_FILE_BYTES, SECRET, UNREADABLE, steps
 from ingestd.watch.scan import probe_root
@@ -148,7 +149,7 @@ def of_path(
         return Verdict("offline", f"its source is offline: {why}", next=following)
     try:
         if link := _link_on_the_way(source.path, path):
-            reason = f"{output.text(link)} is a link to a folder; those are not followed"
+            reason = f"{text_of(link)} is a link to a folder; those are not followed"
             return Verdict("link", reason, next="nothing")
         found = os.lstat(full)
     except (FileNotFoundError, NotADirectoryError):
@@ -176,7 +177,7 @@ def _excluded_folder(path: bytes, rules: Rules) -> str:
     """Which folder on the way down is left out, and all that is in it; empty for none."""
     for _, at in steps(path.rpartition(b"/")[0]):
         if not rules.decide(at, is_dir=True).taken:
-            return f": the folder {output.text(at)} is left out with all that is in it"
+            return f": the folder {text_of(at)} is left out with all that is in it"
     return ""
 
 
@@ -276,7 +277,7 @@ def _turn(document: Document, *, now: float) -> str:
 def _taken_up_by(document: Document) -> str:
     """What has a skipped document read; empty where nothing does."""
     if document.reason.startswith(SECRET):
-        name = output.text(document.path.rpartition(b"/")[2])
+        name = text_of(document.path.rpartition(b"/")[2])
         return f'`extract.secret_rules = ["!{name}"]` takes it up'
     if scans.lacking(document.reason):
         return f"`{scans.HOW}` have it read at the next start"

@@ -12,6 +12,7 @@ import typer
 
 from ingestd.errors import NotFoundError
 from ingestd.location import Location, locate, read_toml
+from ingestd.paths import text_of
 
 from . import options, output, table
 
@@ -69,7 +70,7 @@ def _place(database: Database, path: Path) -> Place | None:
 
 def _outside(path: Path) -> dict[str, Any]:
     absolute = os.fsencode(path.expanduser().absolute())
-    return {"type": "why", "path": output.text(absolute), "source": None, "state": "outside"}
+    return {"type": "why", "path": text_of(absolute), "source": None, "state": "outside"}
 
 
 def _file_bytes(location: Location) -> int:
@@ -105,7 +106,7 @@ def _answer(database: Database, place: Place, *, running: bool, file_bytes: int)
         found = verdict.of_document(document, place.source, rules, running=running, now=time.time())
     return {
         "type": "why",
-        "path": output.text(place.full),
+        "path": text_of(place.full),
         "source": place.source.name,
         "source_status": place.source.status.value,
         "watching": place.source.watching,

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from ingestd.paths import text_of
 from ingestd_state import chunks, failpoint, work
 from ingestd_state.status import ChunkStatus, DocumentStatus
 
 from .chroma.calls import RefusedError
 from .indexed import fingerprint_columns, finish
-from .metadata import labels, text_of
+from .metadata import labels
 from .place import batches
 from .prepared import Outcome
 from .slots import assign_page

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ingestd.paths import text_of
+
 from .language import language
 
 if TYPE_CHECKING:
@@ -36,11 +38,6 @@ KEYS = (
     "pipeline",
 )
 """Every key of the contract."""
-
-
-def text_of(path: bytes) -> str:
-    """A path as text: bytes that are not UTF-8 are shown escaped."""
-    return path.decode("utf-8", "backslashreplace")
 
 
 def labels(source: Source, path: bytes, mtime_ns: int) -> dict[str, str | float]:

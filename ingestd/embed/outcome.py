@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from ingestd.paths import text_of
 from ingestd_state import bulk, chunks, due, failpoint, runs, work
 from ingestd_state.status import DocumentStatus
 
@@ -14,7 +15,6 @@ from .extract.extras import EXTRAS, is_installed, needs
 from .extract.scans import MAY_BE_SCANNED
 from .extract.skip import NoTextError
 from .indexed import fingerprint_columns
-from .metadata import text_of
 from .prepared import Outcome
 
 if TYPE_CHECKING:

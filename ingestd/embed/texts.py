@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from itertools import islice
@@ -88,6 +89,7 @@ class TextEmbedder:
         self._clock = clock
         self._pace = pace or Pace()
         self._embedder: Embedder | None = None
+        self._opening = threading.Lock()
         self.stopping = False
         self.begun: float | None = None
 
@@ -97,9 +99,25 @@ class TextEmbedder:
 
     def close(self) -> None:
         """Give the model back; the next text opens it again."""
-        if self._embedder is not None:
-            self._embedder.close()
-            self._embedder = None
+        with self._opening:
+            embedder, self._embedder = self._embedder, None
+        if embedder is not None:
+            embedder.close()
+
+    def embed_query(self, text: str) -> Vectors:
+        """Embed a question: shape (dimension,). Any thread may call; documents go on meanwhile.
+
+        Raises:
+            IngestdError: the model cannot be opened.
+        """
+        return self._opened().embed_query(text)
+
+    def _opened(self) -> Embedder:
+        with self._opening:
+            if self._embedder is None:
+                self._embedder = self._open()
+                log.info("model_opened", dimension=self._embedder.dimension)
+            return self._embedder
 
     def embed(
         self, contents: Sequence[Prepared], gives_way: Callable[[], bool] = lambda: False
@@ -154,12 +172,10 @@ class TextEmbedder:
 
     def _embed_window(self, window: Sequence[Missing], contents: Sequence[Prepared]) -> None:
         self.begun = time.monotonic()
-        if self._embedder is None:
-            self._embedder = self._open()
-            log.info("model_opened", dimension=self._embedder.dimension)
-        started, tokens = time.monotonic(), self._embedder.tokens
+        embedder = self._opened()
+        started, tokens = time.monotonic(), embedder.tokens
         try:
-            rows = self._embedder.embed([missing.text for missing in window])
+            rows = embedder.embed([missing.text for missing in window])
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - one text may be poison: only its documents fail
@@ -167,12 +183,12 @@ class TextEmbedder:
                 for single in window:
                     self._embed_window([single], contents)
                 return
-            self._blame(self._embedder, window[0].digest, error, contents)
+            self._blame(embedder, window[0].digest, error, contents)
             return
         took_s = time.monotonic() - started
         self._pace.learn(sum(missing.size for missing in window), took_s)
         self._totals.embed_s.observe(took_s)
-        self._totals.tokens += self._embedder.tokens - tokens
+        self._totals.tokens += embedder.tokens - tokens
         # Outside of the above: that the cache cannot be written is no document's failure.
         self._keep(window, rows)
 

@@ -1,0 +1,89 @@
+"""Searches for people who look at the page, with the daemon's own model and store."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ingestd_state import sources
+
+from .errors import BusyError, NotFoundError, WaitTimeoutError
+from .hits import nearest
+
+if TYPE_CHECKING:
+    from .instance import Instance
+    from .ports import Hit
+
+AT_ONCE = 2
+"""Questions that are answered at the same time; so many more wait."""
+WAITING = 8
+ANSWER_S = 20.0
+QUESTION_CHARS = 2_000
+MOST = 50
+
+
+class Searcher:
+    """Answers questions, a few at a time.
+
+    Args:
+        instance: whose model and store are used.
+    """
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._asking = 0
+
+    async def search(self, question: str, number: int, source: str | None = None) -> list[Hit]:
+        """The nearest chunks of all collections together, best first.
+
+        Args:
+            question: cut at `QUESTION_CHARS`.
+            number: so many at most.
+            source: only from the source of this name.
+
+        Raises:
+            NotFoundError: there is no such source, or nothing is indexed yet.
+            BusyError: too many ask.
+            WaitTimeoutError: it took too long.
+            IngestdError: model or store fail.
+        """
+        if self._asking >= AT_ONCE + WAITING:
+            raise BusyError("too many questions at once", hint="Ask again in a moment.")
+        self._asking += 1
+        try:
+            async with asyncio.timeout(ANSWER_S), self._turns:
+                return await asyncio.to_thread(
+                    self._search, question[:QUESTION_CHARS], min(number, MOST), source
+                )
+        except TimeoutError as error:
+            message = f"no answer within {ANSWER_S:g} s"
+            raise WaitTimeoutError(
+                message, hint="Ask again; /readyz tells what is wrong."
+            ) from error
+        finally:
+            self._asking -= 1
+
+    def _search(self, question: str, number: int, source: str | None) -> list[Hit]:
+        from .embed.extract.normal import normal  # noqa: PLC0415 - seldom needed
+
+        instance = self._instance
+        found = [instance.store.existing(name, instance.spec) for name in self._names(source)]
+        there = [collection for collection in found if collection is not None]
+        if not there:
+            return []
+        # In the form of letters that the chunks are in.
+        vector = instance.texts.embed_query(normal(question))
+        hits = [hit for one in there for hit in nearest(one, vector, number, source)]
+        return sorted(hits, key=lambda hit: hit.distance)[:number]
+
+    def _names(self, source: str | None) -> list[str]:
+        with self._instance.database.read() as connection:
+            rows = sources.all_sources(connection)
+        served = [row for row in rows if row.name in self._instance.sources]
+        if source is None:
+            return sorted({row.collection for row in served})
+        names = [row.collection for row in served if row.name == source]
+        if not names:
+            raise NotFoundError(f"there is no source {source!r}", hint="The page lists them.")
+        return names
