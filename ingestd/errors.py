@@ -229,6 +229,14 @@ class OtherVersionError(UnavailableError):
     hint = "Start the daemon again with this version of ingestd."
 
 
+class NotPermittedError(IngestdError):
+    """The user who asks may not do that."""
+
+    exit_code = 21
+    code = "not_permitted"
+    hint = "Ask as root, or as the user whom it belongs to."
+
+
 class DocumentError(IngestdError):
     """One document could not be taken up; the others go on."""
 

@@ -36,6 +36,7 @@ VERBS = (
     "model",
     "profile",
     "doctor",
+    "service",
     "version",
 )
 """In the order of the help; each is a module with a function of its name, or an ``app``."""
@@ -44,7 +45,8 @@ _EPILOG = (
     "Exit codes: 0 done, 1 unexpected, 2 usage, 3 some documents failed, 4 configuration, "
     "5 folder missing, 6 already running, 7 port busy, 8 model missing, 9 model mismatch, "
     "10 Chroma, 11 state table, 12 not found, 13 foreign collection, 14 not running, 15 timeout, "
-    "16 watch limit, 17 disk full, 18 check found differences, 19 busy, 20 unavailable."
+    "16 watch limit, 17 disk full, 18 check found differences, 19 busy, 20 unavailable, "
+    "21 not permitted."
 )
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ingestd.cli.sample import sample
+
 FOLDER = Path(__file__).resolve().parents[2] / "systemd"
 UNITS = sorted(path.name for path in FOLDER.glob("*.service"))
 DROP_INS = sorted(path.name for path in FOLDER.glob("ingestd.service.d/*.conf"))
@@ -89,3 +91,8 @@ def test_every_line_has_its_reason(unit: str) -> None:
     """README.md has a row for each setting."""
     rows = set(re.findall(r"`([A-Za-z]+)=", (FOLDER / "README.md").read_text("utf-8")))
     assert {line.split("=")[0] for line in lines(unit)} - rows == set()
+
+
+def test_the_example_configuration_is_the_sample() -> None:
+    """What lies beside the units is what `ingestd config init` writes."""
+    assert (FOLDER / "config.toml").read_text("utf-8") == sample()

@@ -1,0 +1,1 @@
+"""Puts ingestd in place as a service of systemd, and takes it away again."""
