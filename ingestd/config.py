@@ -326,8 +326,10 @@ class LogSettings(Part):
     """Logs go to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="")
-    format: Literal["auto", "pretty", "json"] = Field(
-        default="auto", description="auto: pretty on a terminal, JSON otherwise"
+    format: Literal["auto", "pretty", "journal", "json"] = Field(
+        default="auto",
+        description="auto: pretty on a terminal, lines with priorities where systemd's journal "
+        "listens, JSON otherwise",
     )
 
 

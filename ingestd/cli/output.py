@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ingestd.paths import clean
+
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
@@ -36,15 +38,6 @@ COLOURS = {
 def emit(value: Mapping[str, Any]) -> None:
     """Print one JSON object on one line."""
     typer.echo(json.dumps(value, ensure_ascii=False))
-
-
-def clean(value: str) -> str:
-    """Text for a terminal: what could steer it is shown escaped."""
-    if value.isprintable():
-        return value
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in value
-    )
 
 
 def masked(url: str) -> str:

@@ -59,7 +59,8 @@ def run(
             "no folder to watch",
             hint="Name one, `ingestd run DIR`, or put [[sources]] into the configuration.",
         )
-    logs.configure("debug" if verbose else settings.log.level, settings.log.format)
+    level = "debug" if verbose else settings.log.level
+    logs.configure(level, settings.log.format, (settings.store.token, settings.http.token))
     mode: StoreMode = settings.store.mode or ("embedded" if once else "managed")
     reload = Reload(
         settings,

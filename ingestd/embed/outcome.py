@@ -239,6 +239,7 @@ class Recorder:
             log.warning(
                 "document_failed",
                 **where,
+                code=entry.error.code if entry.error else "error",
                 error=str(entry.error),
                 attempt=entry.document.attempts + 1,
                 of=self._limits.attempts,

@@ -16,6 +16,7 @@ BOARD = MONITORING / "grafana" / "ingestd.json"
 METRIC = re.compile(r"\bingestd_[a-z_]+")
 FASTER = 60
 """How many times faster time runs in `hurried` rules."""
+LONGEST_S = 30
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _COMPARED = re.compile(r"(_seconds.*> )(\d+)$")
 
@@ -57,8 +58,15 @@ def panels() -> list[Named]:
     ]
 
 
+def _lasting(duration: str) -> str:
+    return f"{min(LONGEST_S, int(duration[:-1]))}s"
+
+
 def hurried() -> dict[str, Any]:
-    """The rules with time `FASTER`: each duration, and each bound on seconds, is divided by it."""
+    """The rules with time `FASTER`: each duration, and each bound on seconds, is divided by it.
+
+    What a fault must last is `LONGEST_S` at most.
+    """
 
     def shorter(found: re.Match[str]) -> str:
         seconds = int(found[1]) * _SECONDS[found[2]] / FASTER
@@ -73,6 +81,8 @@ def hurried() -> dict[str, Any]:
         )
         new["expr"] = expression
         if "for" in rule:
-            new["for"] = re.sub(r"(\d+)([smhd])", shorter, rule["for"])
+            new["for"] = re.sub(
+                r"(\d+)([smhd])", lambda found: _lasting(shorter(found)), rule["for"]
+            )
         changed.append(new)
     return {"groups": [{"name": "ingestd", "interval": "1s", "rules": changed}]}

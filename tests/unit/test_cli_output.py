@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ingestd.cli import output
+from ingestd.paths import clean
 
 
 def test_columns_are_aligned_by_what_is_seen() -> None:
@@ -17,7 +18,7 @@ def test_columns_are_aligned_by_what_is_seen() -> None:
 def test_a_name_cannot_steer_the_terminal() -> None:
     """Escape sequences in file names and texts are shown, not obeyed."""
     hostile = "a\x1b[2J\nb\u202e"
-    assert output.clean(hostile) == "a\\x1b[2J\\nb\\u202e"
+    assert clean(hostile) == "a\\x1b[2J\\nb\\u202e"
     page = output.Page()
     page.fields("", [("path", hostile)])
     assert "\x1b" not in page.plain()

@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -89,7 +90,13 @@ def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 def open_log(path: Path) -> int:
     """Open the log to append to; one that has grown too long is set aside first."""
-    with contextlib.suppress(FileNotFoundError):
-        if path.stat().st_size > LOG_LIMIT_BYTES:
-            path.replace(path.with_suffix(".log.1"))
+    shorten_log(path)
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+def shorten_log(path: Path) -> None:
+    """Set the log aside when it has grown too long; whoever has it open goes on in an empty one."""
+    with contextlib.suppress(OSError):
+        if path.stat().st_size > LOG_LIMIT_BYTES:
+            shutil.copyfile(path, path.with_suffix(".log.1"))
+            os.truncate(path, 0)

@@ -21,7 +21,7 @@ from . import ceiling
 from .care import BrokenError
 from .health import DATABASE
 from .listen import check_port
-from .plan import DEFAULT_DATABASE, DEFAULT_TENANT, ServerPlan
+from .plan import DEFAULT_DATABASE, DEFAULT_TENANT, ServerPlan, shorten_log
 from .process import STOP_S, Reserve, end, spawn, wait_ready
 
 if TYPE_CHECKING:
@@ -278,6 +278,7 @@ class ManagedServer:
             while not ending.done():
                 await asyncio.wait([ending], timeout=ceiling.LOOK_S)
                 await in_thread(lambda: ceiling.lift(process.pid, self.plan.data / DATABASE))
+                await in_thread(lambda: shorten_log(self.plan.log_file))
         finally:
             ending.cancel()
         return ending.result()
