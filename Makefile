@@ -61,6 +61,10 @@ soak: $(READY_TEST) ## Long: kills of the daemon and of the Chroma server; KILLS
 hostile: $(READY_TEST) ## Minutes: the daemon over files that mean harm, with the outcome of each; ARGS=--short
 	HF_HUB_OFFLINE=1 "$(BIN)/python" tests/hostile/run.py $(ARGS)
 
+.PHONY: alerts
+alerts: $(READY_TEST) ## Long, as root: fires each alert by its fault, with a real Prometheus
+	HF_HUB_OFFLINE=1 "$(BIN)/python" tests/monitoring/alerts.py $(ARGS)
+
 .PHONY: fuzz
 fuzz: $(READY_TEST) ## Minutes: mutations of good files through the reading child; NUMBER=10000 SEED=1
 	HF_HUB_OFFLINE=1 "$(BIN)/python" tests/hostile/fuzz.py --number $(or $(NUMBER),10000) \

@@ -1,4 +1,4 @@
-"""Checks of what ingestd works with: libraries, model, locks, state table, port, store."""
+"""Checks of what ingestd works with: libraries, model, locks, state table, vectors cache."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingestd.errors import EngineMissingError, NotFoundError, PortBusyError, StateError
+from ingestd.errors import EngineMissingError, NotFoundError, StateError
 
 from . import output, table
 from .checks import Check, Finding
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ingestd.location import Location
 
 LEAST_CHROMA = (1, 5, 9)
-ANSWER_S = 3.0
 READ_WHOLE = 1024**3
 """Larger databases, in bytes, take too long to look through."""
 
@@ -189,54 +188,6 @@ def locks(_settings: Settings, location: Location) -> Iterator[Finding]:
         yield Finding("Chroma lock", "warn", message, mend if pids else "")
 
 
-def port(settings: Settings, location: Location) -> Iterator[Finding]:
-    """The port of the managed server is free, or ours."""
-    from ingestd.embed.chroma.plan import server_url
-
-    if settings.store.mode not in {None, "managed"}:
-        return
-    from ingestd.embed.chroma.server import check_port
-
-    host, number = settings.store.host, settings.store.port
-    owner = table.running(location)
-    if owner and owner.store_url == server_url(host, number):
-        yield Finding("port", "ok", f"{host}:{number} is the daemon's")
-        return
-    try:
-        check_port(host, number)
-    except PortBusyError as error:
-        mend = "ingestd run --port NUMBER, or `port` in [store]"
-        yield Finding("port", "fail", error.message, mend)
-    else:
-        yield Finding("port", "ok", f"{host}:{number} is free")
-
-
-def store(settings: Settings, location: Location) -> Iterator[Finding]:
-    """The store answers, where one should."""
-    owner = table.running(location)
-    url = owner.store_url if owner else ""
-    if settings.store.mode == "remote":
-        url = url or settings.store.url or ""
-    if not url:
-        return
-    import httpx
-
-    try:
-        answer = httpx.get(
-            f"{url.rstrip('/')}/api/v2/heartbeat",
-            headers=settings.store.headers,
-            timeout=ANSWER_S,
-            trust_env=False,
-        )
-        answer.raise_for_status()
-    except httpx.HTTPError as error:
-        message = f"{output.masked(url)} does not answer: {type(error).__name__}"
-        mend = f"See {location.log_dir / 'chroma.log'}." if owner else "Start it."
-        yield Finding("store", "fail", message, mend)
-    else:
-        yield Finding("store", "ok", f"{output.masked(url)} answers")
-
-
 def _holding(path: Path) -> list[int]:
     """The processes of this user that have a file open: who left a lock is not who keeps it."""
     wanted = str(path)
@@ -259,6 +210,4 @@ CHECKS: tuple[Check, ...] = (
     state_table,
     vectors_cache,
     locks,
-    port,
-    store,
 )

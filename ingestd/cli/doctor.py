@@ -49,7 +49,7 @@ def examine(config: Path | None, state_dir: Path | None) -> list[Finding]:
     from ingestd.config import Settings, load
     from ingestd.location import Location, locate
 
-    from . import check_language, check_parts, check_system
+    from . import check_host, check_language, check_parts, check_store, check_system
     from .checks import Finding, run
 
     findings = []
@@ -65,7 +65,8 @@ def examine(config: Path | None, state_dir: Path | None) -> list[Finding]:
             location = locate(state_dir=state_dir)
         except IngestdError:
             location = Location(None, *_nowhere())
-    for check in (*check_system.CHECKS, *check_parts.CHECKS, *check_language.CHECKS):
+    parts = (check_system, check_host, check_parts, check_store, check_language)
+    for check in (check for part in parts for check in part.CHECKS):
         findings += run(check, settings, location)
     return findings
 

@@ -37,19 +37,29 @@ class _Connection(HTTPConnection):
 
 def gauges(location: Location) -> list[dict[str, Any]]:
     """The gauges of the daemon on a state directory; empty when it does not answer."""
+    listed = _asked(location, "/v1/gauges").get("gauges")
+    return listed if isinstance(listed, list) else []
+
+
+def health(location: Location) -> dict[str, Any] | None:
+    """Its health, as `/readyz` tells it; None when it does not answer."""
+    found = _asked(location, "/readyz")
+    return found if "status" in found and "problems" in found else None
+
+
+def _asked(location: Location, path: str) -> dict[str, Any]:
+    """What the daemon answers; nothing when it does not."""
     try:
         with short_name(socket_of(location.state_dir)) as name:
             connection = _Connection(name)
             try:
-                connection.request("GET", "/v1/gauges")
-                answer = connection.getresponse()
-                found = json.loads(answer.read()) if answer.status == 200 else {}  # noqa: PLR2004
+                connection.request("GET", path)
+                found = json.loads(connection.getresponse().read())
             finally:
                 connection.close()
     except (OSError, HTTPException, ValueError):
-        return []
-    listed = found.get("gauges") if isinstance(found, dict) else None
-    return listed if isinstance(listed, list) else []
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def memory(pid: int, found: list[dict[str, Any]]) -> dict[str, Any]:

@@ -48,6 +48,16 @@ def allowed(proc: Path = Path("/proc/self")) -> Allowed:
     return Allowed(min(high, default=None), min(top, default=None))
 
 
+def tasks(proc: Path = Path("/proc/self")) -> int | None:
+    """How many threads the control groups of this process allow; None: nothing is said.
+
+    Args:
+        proc: the process's folder in the proc file system.
+    """
+    found = [most for _, folder in _folders(proc, "pids") for most in _numbers(folder / "pids.max")]
+    return min(found, default=None)
+
+
 def processors(proc: Path = Path("/proc/self")) -> float | None:
     """How many processors' time the control groups of this process allow; None: all there is.
 

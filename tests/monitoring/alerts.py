@@ -71,6 +71,12 @@ main()
 """The program, with faults that a file switches on where no other way is at hand."""
 
 
+def say(line: str) -> None:
+    """Print at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 class Patient(Daemon):
     """A daemon that suffers faults."""
 
@@ -179,7 +185,7 @@ class Ward:
             row = alert, what, round(fired[alert], 1), over.get(alert)
             self.rows.append(row)
             ended = f"{row[3]:6.1f} s" if row[3] is not None else "    stays"
-            print(f"{alert:26} {row[2]:6.1f} s {ended}  {what}", flush=True)
+            say(f"{alert:26} {row[2]:6.1f} s {ended}  {what}")
 
 
 def broken(path: Path) -> None:
@@ -311,7 +317,7 @@ def document_faults(ward: Ward, one: Patient) -> None:
 
 
 def ends(ward: Ward, one: Patient) -> None:
-    """A model that never comes back, a daemon that is killed, and one that is so again and again."""
+    """A model that never comes back, a daemon that is killed once, and again and again."""
 
     def hang() -> None:
         one.fault("hang").touch()
@@ -342,6 +348,54 @@ def ward_up(ward: Ward, one: Patient) -> bool:
     return bool(prometheus.ask(address)) and bool(found) and one.process.poll() is None
 
 
+def admitted(home: Path, disk: Path) -> tuple[Patient, Patient, Patient, Patient]:
+    """One for most faults, one without scans, one with few watches, one with little memory."""
+    usual = {
+        "WATCH__CANARY_S": "20",
+        "WATCH__RECONCILE_S": "5",
+        "LIMITS__ATTEMPTS": "2",
+        "LIMITS__RETRY_S": "1",
+        "LIMITS__BACKLOG_S": "5",
+        "LIMITS__STUCK_S": "2",
+        "STORE__COMPACT_AT": "1000",
+    }
+    one = Patient(disk / "one", **usual)
+    lazy = Patient(home / "lazy", WATCH__RECONCILE_S="100000", STORE__COMPACT_AT="1000")
+    polled = Patient(home / "polled", few_watches=True)
+    small = Patient(home / "small", MEMORY__HIGH="128M", MEMORY__MAX="129M")
+    for number in range(40):
+        one.write(f"{number}.md")
+    for number in range(20):
+        (polled.folder / str(number)).mkdir()
+    for patient in (lazy, polled, small):
+        patient.write("first.md")
+    return one, lazy, polled, small
+
+
+def everything(ward: Ward, one: Patient, lazy: Patient, polled: Patient, small: Patient) -> None:
+    """Each fault, one after the other."""
+    ward.try_out(["IngestdSourcePolled"], "the kernel allows 8 watches", lambda: None)
+    polled.kill()
+    ward.try_out(
+        ["IngestdMemoryMax", "IngestdMemoryHigh"], "the daemon takes too much", lambda: None
+    )
+    small.kill()
+    document_faults(ward, one)
+    disk_faults(ward, one)
+    model_and_watcher_faults(ward, one)
+    store_faults(ward, one)
+    ward.try_out(["IngestdNotReconciled"], "no scan for 120 s", lambda: None)
+    texts = "\n\n".join(f"## Part {n}\n\nText of part {n}." for n in range(12_000))
+    lazy.write("large.md", f"# Large\n\n{texts}\n")
+    eventually(lambda: lazy.collection().count() > 10_000, 240)
+    ward.try_out(
+        ["IngestdStoreBloated"],
+        "a document of 12,000 chunks becomes one of one",
+        lambda: lazy.write("large.md"),
+    )
+    ends(ward, one)
+
+
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -356,26 +410,7 @@ def main() -> None:
         disk.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SPACE}", "x", disk], check=True)
         stack.callback(subprocess.run, ["umount", "-l", disk], check=False)
-        usual = {
-            "WATCH__CANARY_S": "20",
-            "WATCH__RECONCILE_S": "5",
-            "LIMITS__ATTEMPTS": "2",
-            "LIMITS__RETRY_S": "1",
-            "LIMITS__BACKLOG_S": "5",
-            "LIMITS__STUCK_S": "2",
-            "STORE__COMPACT_AT": "1000",
-        }
-        one = Patient(disk / "one", **usual)
-        lazy = Patient(home / "lazy", WATCH__RECONCILE_S="100000", STORE__COMPACT_AT="1000")
-        polled = Patient(home / "polled", few_watches=True)
-        small = Patient(home / "small", MEMORY__HIGH="128M", MEMORY__MAX="129M")
-        for number in range(40):
-            one.write(f"{number}.md")
-        for number in range(20):
-            (polled.folder / str(number)).mkdir()
-        for patient in (lazy, polled, small):
-            patient.write("first.md")
-        patients = (one, lazy, polled, small)
+        one, lazy, polled, small = patients = admitted(home, disk)
         pages = [f"127.0.0.1:{patient.page}" for patient in patients]
         prometheus = stack.enter_context(
             Prometheus(home / "prometheus", free_port(), pages, hurried())
@@ -387,31 +422,12 @@ def main() -> None:
         eventually(lambda: one.events("ready"), 120)
         eventually(lambda: lazy.events("ready"), 120)
         ward = Ward(prometheus)
-        print(f"{'alert':26} {'fires':>8} {'over':>8}  fault")
-        ward.try_out(["IngestdSourcePolled"], "the kernel allows 8 watches", lambda: None)
-        polled.kill()
-        ward.try_out(
-            ["IngestdMemoryMax", "IngestdMemoryHigh"], "the daemon takes too much", lambda: None
-        )
-        small.kill()
-        document_faults(ward, one)
-        disk_faults(ward, one)
-        model_and_watcher_faults(ward, one)
-        store_faults(ward, one)
-        ward.try_out(["IngestdNotReconciled"], "no scan for 120 s", lambda: None)
-        texts = "\n\n".join(f"## Part {n}\n\nText of part {n}." for n in range(12_000))
-        lazy.write("large.md", f"# Large\n\n{texts}\n")
-        eventually(lambda: lazy.collection().count() > 10_000, 240)
-        ward.try_out(
-            ["IngestdStoreBloated"],
-            "a document of 12,000 chunks becomes one of one",
-            lambda: lazy.write("large.md"),
-        )
-        ends(ward, one)
+        say(f"{'alert':26} {'fires':>8} {'over':>8}  fault")
+        everything(ward, one, lazy, polled, small)
         missing = {rule["alert"] for rule in rules()} - {row[0] for row in ward.rows}
         if missing:
             raise SystemExit(f"not tried: {sorted(missing)}")
-        print(f"all {len(ward.rows)} alerts fired")
+        say(f"all {len(ward.rows)} alerts fired")
         if arguments.json:
             names = ("alert", "fault", "fired_s", "over_s")
             told = [dict(zip(names, row, strict=True)) for row in ward.rows]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ingestd.cli import check_parts, check_system, doctor, table
+from ingestd.cli import check_parts, check_store, check_system, doctor, table
 from ingestd.config import LimitSettings, Settings, StoreSettings
 from ingestd.instance import lock_chroma
 from ingestd.location import Location, locate
@@ -55,7 +55,7 @@ def test_a_taken_port_fails(location: Location) -> None:
     """A port that somebody else listens on is told with what mends it."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         settings = Settings(store=StoreSettings(port=server.getsockname()[1]))
-        [found] = check_parts.port(settings, location)
+        [found] = check_store.port(settings, location)
     assert found.level == "fail"
     assert "--port" in found.mend
 
@@ -67,7 +67,7 @@ def test_our_own_port_is_fine(location: Location) -> None:
         owner = Owner.me("run", store_url=f"http://127.0.0.1:{port}")
         with FileLock(location.lock_file).acquire(owner):
             settings = Settings(store=StoreSettings(port=port))
-            [found] = check_parts.port(settings, location)
+            [found] = check_store.port(settings, location)
     assert found.level == "ok"
 
 
@@ -77,7 +77,7 @@ def test_a_store_that_does_not_answer_fails(location: Location) -> None:
         unused.bind(("127.0.0.1", 0))
         owner = Owner.me("run", store_url=f"http://127.0.0.1:{unused.getsockname()[1]}")
         with FileLock(location.lock_file).acquire(owner):
-            [found] = check_parts.store(Settings(), location)
+            [found] = check_store.store(Settings(), location)
     assert found.level == "fail"
 
 
