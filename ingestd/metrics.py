@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from .symptoms import Symptoms
 
 
+PATIENCE_S = 0.3
+"""A Chroma that hangs shall not keep the metrics from being read."""
+
+
 class Metrics:
     """Answers with every gauge of an instance."""
 
@@ -41,7 +45,7 @@ class Metrics:
         return {"/metrics": {"GET": self._metrics}}
 
     async def _metrics(self, asked: Asked) -> Reply:
-        await self._symptoms.look()
+        await self._symptoms.look(PATIENCE_S)
         body, media_type = await asyncio.to_thread(self._encode, asked.headers.get("accept", ""))
         return Reply(body, media_type)
 

@@ -71,17 +71,27 @@ class Symptoms:
         self._clock = clock
         self._space = Space.of(instance.location, instance.settings.limits.free_bytes)
         self._again_at = 0.0
-        self._lock = asyncio.Lock()
+        self._looking: asyncio.Task[None] | None = None
 
-    async def look(self) -> Health:
-        """How it is now, or was a moment ago. On the event loop."""
-        async with self._lock:  # who comes meanwhile gets what the first one found
-            if self._clock() >= self._again_at:
-                signs, table_s = await self._signs()
-                limit_s = self._instance.settings.limits.backlog_s
-                self.last = judge(signs, backlog_s=limit_s)
-                self._again_at = self._clock() + max(FRESH_S, SHARE * table_s)
+    async def look(self, patience_s: float | None = None) -> Health:
+        """How it is now, or was a moment ago. On the event loop.
+
+        Args:
+            patience_s: a look that takes longer goes on, and what was found before it serves.
+        """
+        if self._clock() >= self._again_at and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._look(), name="symptoms")
+        if self._looking is not None:
+            done, _ = await asyncio.wait([self._looking], timeout=patience_s)
+            for task in done:
+                task.result()
         return self.last
+
+    async def _look(self) -> None:
+        signs, table_s = await self._signs()
+        limit_s = self._instance.settings.limits.backlog_s
+        self.last = judge(signs, backlog_s=limit_s)
+        self._again_at = self._clock() + max(FRESH_S, SHARE * table_s)
 
     def alive(self) -> str:
         """Why only a restart helps; empty while it does not. Costs nothing."""
