@@ -212,7 +212,15 @@ def store_faults(ward: Ward, one: Patient) -> None:
         lambda: one.chroma(signal.SIGCONT),
         again=hang,
     )
-    ward.try_out(["IngestdSlow"], "what was saved meanwhile is late", lambda: None, None)
+
+    def delay() -> None:
+        hang()
+        one.write("late.md")
+        time.sleep(4)
+        one.chroma(signal.SIGCONT)
+        time.sleep(1)
+
+    ward.try_out(["IngestdSlow"], "Chroma stands still for 4 s in 5", delay, again=delay)
 
     ended: list[Any] = []
 
