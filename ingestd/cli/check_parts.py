@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestd.errors import EngineMissingError, NotFoundError, PortBusyError, StateError
+from ingestd.visible import masked
 
 from . import output, table
 from .checks import Check, Finding
@@ -230,11 +231,11 @@ def store(settings: Settings, location: Location) -> Iterator[Finding]:
         )
         answer.raise_for_status()
     except httpx.HTTPError as error:
-        message = f"{output.masked(url)} does not answer: {type(error).__name__}"
+        message = f"{masked(url)} does not answer: {type(error).__name__}"
         mend = f"See {location.log_dir / 'chroma.log'}." if owner else "Start it."
         yield Finding("store", "fail", message, mend)
     else:
-        yield Finding("store", "ok", f"{output.masked(url)} answers")
+        yield Finding("store", "ok", f"{masked(url)} answers")
 
 
 def _holding(path: Path) -> list[int]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ingestd.paths import text_of
+from ingestd.visible import clean
 
 from . import output
 
@@ -53,9 +54,9 @@ class Printer:
         label = f"{finding.kind.value:<14}"
         if output.on_terminal():
             label = typer.style(label, fg=typer.colors.RED)
-        typer.echo(f"{label} {output.clean(where + slot)}")
+        typer.echo(f"{label} {clean(where + slot)}")
         typer.echo(
-            output.clean(
+            clean(
                 f"{'':<14} expected {finding.expected}; found {finding.found}; "
                 f"repair: {REMEDIES[finding.remedy.value]}"
             )

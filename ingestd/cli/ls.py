@@ -12,6 +12,7 @@ from ingestd.errors import NotFoundError
 from ingestd.location import locate
 from ingestd.paths import text_of
 from ingestd.ports import SEALED
+from ingestd.visible import clean
 
 from . import options, output, table
 
@@ -133,9 +134,9 @@ def _print(document: Document, source: Source, *, json: bool) -> None:
     remark = document.error_text or document.reason
     if document.missing_since is not None:
         remark = remark or "the file is missing"
-    path = output.clean(text_of(source.path + b"/" + document.path))
+    path = clean(text_of(source.path + b"/" + document.path))
     line = f"{column} {document.chunk_count:>6}  {path}"
-    typer.echo(f"{line}  ({output.clean(remark)})" if remark else line)
+    typer.echo(f"{line}  ({clean(remark)})" if remark else line)
 
 
 def _remark(database: Database, selection: Selection, shown: int, limit: int | None) -> None:

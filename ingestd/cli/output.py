@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 import unicodedata
@@ -12,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from ingestd.visible import clean
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -36,20 +37,6 @@ COLOURS = {
 def emit(value: Mapping[str, Any]) -> None:
     """Print one JSON object on one line."""
     typer.echo(json.dumps(value, ensure_ascii=False))
-
-
-def clean(value: str) -> str:
-    """Text for a terminal: what could steer it is shown escaped."""
-    if value.isprintable():
-        return value
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in value
-    )
-
-
-def masked(url: str) -> str:
-    """An address without the password in it."""
-    return re.sub(r"(?<=:)[^:@/]+(?=@)", "***", url)
 
 
 def ago(seconds: float) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ingestd.errors import NotFoundError
+from ingestd.visible import clean
 
 from . import complete, options, output, stores, table
 
@@ -127,9 +128,9 @@ def _collections(location: Location, settings: Settings, source: str | None) -> 
 
 
 def _print(rank: int, hit: Hit) -> None:
-    place = output.clean(str(hit.metadata.get("source") or hit.id))
-    headings = output.clean(str(hit.metadata.get("headings") or ""))
-    snippet = output.clean(" ".join(hit.text[: 4 * SNIPPET].split()))
+    place = clean(str(hit.metadata.get("source") or hit.id))
+    headings = clean(str(hit.metadata.get("headings") or ""))
+    snippet = clean(" ".join(hit.text[: 4 * SNIPPET].split()))
     if len(snippet) > SNIPPET:
         snippet = snippet[:SNIPPET].rsplit(" ", 1)[0] + " …"
     score = f"{1 - hit.distance:.3f}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ingestd.errors import AlreadyRunningError, NotFoundError, PartialError
+from ingestd.visible import clean
 
 from . import options, output, table
 
@@ -132,7 +133,7 @@ def _tell(
                 state = f"broken: {found['broken']}" if found["broken"] else "no damage seen"
                 typer.echo(
                     f"{name}: {output.counted(slots, 'slot')}, {cached:,} of them with their "
-                    f"vector in the cache; {output.clean(state)}"
+                    f"vector in the cache; {clean(state)}"
                 )
     finally:
         cache.close()

@@ -11,6 +11,7 @@ import typer
 from ingestd.errors import NotFoundError
 from ingestd.location import locate
 from ingestd.paths import text_of
+from ingestd.visible import clean
 
 from . import options, output, table
 
@@ -111,4 +112,4 @@ def _emit(action: str, full: bytes, *, json: bool) -> None:
     if json:
         output.emit({"type": "document", "action": action, "file": path})
     else:
-        typer.echo(f"{action:<8} {output.clean(path)}")
+        typer.echo(f"{action:<8} {clean(path)}")

@@ -11,6 +11,7 @@ import typer
 from ingestd.errors import PartialError, WaitTimeoutError
 from ingestd.location import locate
 from ingestd.paths import text_of
+from ingestd.visible import clean
 
 from . import options, output, table
 
@@ -95,7 +96,7 @@ def _list(database: Database, wish: Wish, *, json: bool) -> None:
                 }
             )
         else:
-            typer.echo(f"{action:<8} {output.clean(path)}")
+            typer.echo(f"{action:<8} {clean(path)}")
     if json:
         output.emit({"type": "summary", "dry_run": True, "documents": number})
     else:
