@@ -41,7 +41,8 @@ class Front:
         )
         self._gatherer = Gatherer(instance, symptoms, self._history)
         self._kept = Kept(self._snapshot)
-        self._site = Site(self._gatherer, Searcher(instance), self._status, self._sources)
+        self._searcher = Searcher(instance)
+        self._site = Site(self._gatherer, self._searcher, self._status, self._sources)
         self.probes: Routes = {
             **Probes(symptoms).routes(),
             **Metrics(instance, symptoms).routes(),
@@ -56,6 +57,7 @@ class Front:
     async def close(self) -> None:
         """End what is still being sent, and keep the last day."""
         self._site.close()
+        self._searcher.close()
         await asyncio.to_thread(self._history.save)
 
     def _counts(self) -> tuple[int, int]:

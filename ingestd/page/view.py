@@ -187,7 +187,11 @@ class View:
                     "kind": self.say.name_of("runs", run["kind"]),
                     "started": self._moment(run["started_at"]),
                     "took": self.say.duration(run["seconds"]) if run["seconds"] else "",
-                    "counts": [(name, value) for name, value in run["counts"].items() if value],
+                    "counts": [
+                        (self.say.name_of("count", name), value)
+                        for name, value in run["counts"].items()
+                        if value
+                    ],
                 }
                 for run in self.facts.table["runs"]
             ]
