@@ -44,7 +44,7 @@ class Language:
     def duration(self, seconds: float) -> str:
         """A duration in its two largest units at most, such as ``2 h 5 min``."""
         if seconds < 10:  # noqa: PLR2004 - below, a second more or less is much
-            return self("unit.second", number=f"{max(0.0, seconds):.1f}")
+            return self("unit.second", number=f"{max(0.0, seconds):.1f}".removesuffix(".0"))
         left = int(max(0.0, seconds) + 0.5)
         units = (("day", DAY), ("hour", HOUR), ("minute", MINUTE), ("second", 1))
         first = next((place for place, (_, size) in enumerate(units) if left >= size), 3)

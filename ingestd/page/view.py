@@ -19,11 +19,18 @@ if TYPE_CHECKING:
 
 SECTIONS = ("state", "figures", "failed", "history", "sources", "runs")
 """Each is rendered from a template of its name, and sent when it changed."""
-HELD_UP = frozenset(
-    {Code.DISK_FULL, Code.STORE_AWAY, Code.STATE_AWAY, Code.MEMORY_MAX, Code.PAUSED}
+MOODS = ("starting", "stopping", "trouble", "working", "idle", "empty")
+STALLED = frozenset(
+    {
+        Code.STUCK,
+        Code.DISK_FULL,
+        Code.STORE_AWAY,
+        Code.STATE_AWAY,
+        Code.MEMORY_MAX,
+        Code.PAUSED,
+    }
 )
 """While one of these lasts, nothing says when what waits is done."""
-STALLED = HELD_UP | {Code.STUCK}
 HOURS = (24, 18, 12, 6)
 
 
