@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 
-from .paths import clean
 from .repeats import Repeats
+from .visible import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, MutableMapping

@@ -86,7 +86,7 @@ def drop_caches(*databases: Database) -> None:
 
 async def _close_model(instance: Instance) -> None:
     """Close the model; the next text opens it again."""
-    await instance.job.close_model()
+    await instance.job.stages.encode.run(instance.texts.close)
     await asyncio.to_thread(heap.collect)
 
 

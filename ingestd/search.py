@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 from ingestd_state import sources
 
+from .embed.stages import HaltedError
 from .errors import BusyError, NotFoundError, WaitTimeoutError
 from .hits import nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from .instance import Instance
-    from .ports import Hit
+    from .ports import Hit, Vectors
+
+T = TypeVar("T")
 
 AT_ONCE = 2
 """Questions that are answered at the same time; so many more wait."""
@@ -31,8 +37,13 @@ class Searcher:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        # Not those that everybody uses: a store that hangs must hold up nothing else.
+        self._threads = ThreadPoolExecutor(AT_ONCE, "search")
         self._asking = 0
+
+    def close(self) -> None:
+        """Answer no more; what a thread has in hand ends by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def search(self, question: str, number: int, source: str | None = None) -> list[Hit]:
         """The nearest chunks of all collections together, best first.
@@ -43,7 +54,7 @@ class Searcher:
             source: only from the source of this name.
 
         Raises:
-            NotFoundError: there is no such source, or nothing is indexed yet.
+            NotFoundError: there is no such source.
             BusyError: too many ask.
             WaitTimeoutError: it took too long.
             IngestdError: model or store fail.
@@ -52,10 +63,8 @@ class Searcher:
             raise BusyError("too many questions at once", hint="Ask again in a moment.")
         self._asking += 1
         try:
-            async with asyncio.timeout(ANSWER_S), self._turns:
-                return await asyncio.to_thread(
-                    self._search, question[:QUESTION_CHARS], min(number, MOST), source
-                )
+            async with asyncio.timeout(ANSWER_S):
+                return await self._search(question[:QUESTION_CHARS], min(number, MOST), source)
         except TimeoutError as error:
             message = f"no answer within {ANSWER_S:g} s"
             raise WaitTimeoutError(
@@ -64,16 +73,36 @@ class Searcher:
         finally:
             self._asking -= 1
 
-    def _search(self, question: str, number: int, source: str | None) -> list[Hit]:
+    async def _search(self, question: str, number: int, source: str | None) -> list[Hit]:
         from .embed.extract.normal import normal  # noqa: PLC0415 - seldom needed
 
-        instance = self._instance
-        found = [instance.store.existing(name, instance.spec) for name in self._names(source)]
-        there = [collection for collection in found if collection is not None]
-        if not there:
-            return []
+        names = await self._thread(lambda: self._names(source))
         # In the form of letters that the chunks are in.
-        vector = instance.texts.embed_query(normal(question))
+        text = normal(question)
+        texts, stages = self._instance.texts, self._instance.job.stages
+        # Before the next window of documents, in their thread: the model keeps memory for each.
+        vector = await stages.encode.run(lambda: texts.embed_query(text))
+
+        def find() -> list[Hit]:
+            return self._find(names, vector, number, source)
+
+        if self._instance.store.directory is None:
+            return await self._thread(find)
+        try:
+            # The client of a directory is closed and opened anew now and then.
+            return await stages.store(find)
+        except HaltedError as error:
+            raise BusyError("a write is being settled", hint="Ask again in a moment.") from error
+
+    async def _thread(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+
+    def _find(
+        self, names: Sequence[str], vector: Vectors, number: int, source: str | None
+    ) -> list[Hit]:
+        instance = self._instance
+        found = [instance.store.existing(name, instance.spec) for name in names]
+        there = [collection for collection in found if collection is not None]
         hits = [hit for one in there for hit in nearest(one, vector, number, source)]
         return sorted(hits, key=lambda hit: hit.distance)[:number]
 

@@ -16,12 +16,12 @@ from .backlog import in_words, report_progress
 from .desk import Desk
 from .drain import Drain
 from .follow import Follower
+from .front import Front
+from .history import EVERY_S as SAMPLE_S
 from .home import Home
 from .maintain import Maintainer
 from .memory.gate import Gate
 from .memory.trimmer import TRIM_S, Trimmer
-from .metrics import Metrics
-from .probes import Probes
 from .relief import guard_of
 from .scans import Scans
 from .schedule import DRAIN_S, Schedule
@@ -85,10 +85,9 @@ class Service:
         )
         self._vitals = Vitals(instance.texts, self._follower)
         self._symptoms = Symptoms(instance, self._follower, self._drain, self._guard, self._vitals)
-        metrics = Metrics(instance, self._symptoms)
-        public = {**Probes(self._symptoms).routes(), **metrics.routes()}
-        self._web = Web(instance.settings.http, public)
-        self._desk = Desk(instance, self._maintainer, public)
+        self._front = Front(instance, self._symptoms)
+        self._web = Web(instance.settings.http, self._front.routes)
+        self._desk = Desk(instance, self._maintainer, self._front.probes)
 
     def _add_gauges(self) -> None:
         gauges = self._instance.gauges
@@ -111,6 +110,7 @@ class Service:
         try:
             await self._run()
         finally:
+            await self._front.close()
             await self._web.close()
 
     async def _run(self) -> None:
@@ -119,6 +119,7 @@ class Service:
         await asyncio.to_thread(self._follower.start)
         log.info("watching", sources=sorted(self._instance.sources))
         self._symptoms.started = True
+        await self._front.minute()
         self._herald.ready(await in_words(self._instance))
         self._scans.soon(self._instance.sources)
         schedule = self._schedule()
@@ -186,6 +187,7 @@ class Service:
         schedule.every(settings.canary_s, "store", self._drain.look_after)
         schedule.every(self._instance.settings.memory.check_s, "memory", self._guard.check)
         schedule.every(TRIM_S, "trim", self._trimmer.tick)
+        schedule.every(SAMPLE_S, "history", self._front.minute)
         schedule.nightly("maintain", self._maintainer.nightly)
         return schedule
 

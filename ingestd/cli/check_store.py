@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ingestd.errors import PortBusyError
+from ingestd.visible import masked
 
-from . import live, output, table
+from . import live, table
 from .checks import Check, Finding, Level
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def port(settings: Settings, location: Location) -> Iterator[Finding]:
 
     owner = table.running(location)
     if owner and owner.store_url:
-        yield Finding("port", "ok", f"{output.masked(owner.store_url)} is the daemon's")
+        yield Finding("port", "ok", f"{masked(owner.store_url)} is the daemon's")
         return
     host, number = settings.store.host, settings.store.port
     try:
@@ -51,7 +52,7 @@ def store(settings: Settings, location: Location) -> Iterator[Finding]:
         return
     import httpx
 
-    shown = output.masked(url)
+    shown = masked(url)
     base = f"{url.rstrip('/')}/api/v2"
     try:
         with httpx.Client(
@@ -73,7 +74,7 @@ def store(settings: Settings, location: Location) -> Iterator[Finding]:
 
 def _not_chroma(client: httpx.Client, url: str) -> Iterator[Finding]:
     """Something listens that has no second version of Chroma's interface."""
-    shown = output.masked(url)
+    shown = masked(url)
     if client.get(f"{url.rstrip('/')}/api/v1/heartbeat").is_success:
         mend = 'Bring that server to Chroma 1.5: pip install "chromadb>=1.5.9,<2"'
         yield Finding("store", "fail", f"{shown} is a Chroma before 1.0", mend)

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from ingestd.location import read_toml
-
-from . import output
+from ingestd.visible import masked
 
 if TYPE_CHECKING:
     from ingestd.config import Settings
@@ -40,14 +39,14 @@ def values(settings: Settings, location: Location) -> Iterator[Value]:
     places = {
         "state_dir": str(location.state_dir),
         "cache_dir": str(location.cache_dir),
-        "state_url": output.masked(location.state_url),
+        "state_url": masked(location.state_url),
     }
     for key, value in _flat(settings):
         shown = places.get(key, value)
         if key in SECRETS and value is not None:
             shown = MASK
         elif key == "store.url" and value is not None:
-            shown = output.masked(str(value))
+            shown = masked(str(value))
         yield Value(key, shown, _origin(key, value, shown, file))
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ingestd.paths import clean, text_of
+from ingestd.paths import text_of
+from ingestd.visible import clean
 
 from . import output
 

@@ -11,7 +11,6 @@ import socket
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 
-from ingestd.memory import processes
 from ingestd.serve.address import short_name, socket_of
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 ANSWER_S = 3.0
 """How long the daemon is waited for."""
-STATES = ("ok", "high", "max")
 
 
 class _Connection(HTTPConnection):
@@ -60,27 +58,3 @@ def _asked(location: Location, path: str) -> dict[str, Any]:
     except (OSError, HTTPException, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def memory(pid: int, found: list[dict[str, Any]]) -> dict[str, Any]:
-    """The memory of the daemon and its children, and the marks where the daemon told them.
-
-    Args:
-        pid: of the daemon.
-        found: its gauges.
-    """
-    values = {gauge["name"]: gauge["value"] for gauge in found}
-    roles = processes.by_role(processes.tree(pid))
-    listed = [
-        {"role": role, "pid": one.pid, "bytes": one.pss, "rss_bytes": one.rss}
-        for role, several in roles.items()
-        for one in several
-    ]
-    state = values.get("memory_state")
-    return {
-        "state": None if state is None else STATES[int(state)],
-        "bytes": sum(process["bytes"] for process in listed),
-        "high": values.get("memory_high_bytes"),
-        "max": values.get("memory_max_bytes"),
-        "processes": listed,
-    }

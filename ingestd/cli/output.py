@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 import unicodedata
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ingestd.paths import clean
+from ingestd.visible import clean
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -38,11 +37,6 @@ COLOURS = {
 def emit(value: Mapping[str, Any]) -> None:
     """Print one JSON object on one line."""
     typer.echo(json.dumps(value, ensure_ascii=False))
-
-
-def masked(url: str) -> str:
-    """An address without the password in it."""
-    return re.sub(r"(?<=:)[^:@/]+(?=@)", "***", url)
 
 
 def ago(seconds: float) -> str:

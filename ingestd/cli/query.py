@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ingestd.errors import NotFoundError
-from ingestd.paths import clean
+from ingestd.visible import clean
 
 from . import complete, options, output, stores, table
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ingestd.errors import AlreadyRunningError, NotFoundError, PartialError
-from ingestd.paths import clean
+from ingestd.visible import clean
 
 from . import options, output, table
 

@@ -10,7 +10,8 @@ import typer
 
 from ingestd.errors import NotFoundError
 from ingestd.location import locate
-from ingestd.paths import clean, text_of
+from ingestd.paths import text_of
+from ingestd.visible import clean
 
 from . import options, output, table
 

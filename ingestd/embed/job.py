@@ -124,9 +124,10 @@ class EmbedJob:
         """
         await self._hand.rest()
 
-    async def close_model(self) -> None:
-        """Close the model, which is not in use; the next text opens it again."""
-        await self._stages.encode.run(self._parts.texts.close)
+    @property
+    def stages(self) -> Stages:
+        """Its threads, with the line before each, for who uses model or store beside it."""
+        return self._stages
 
     # The work
 

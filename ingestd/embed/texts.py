@@ -105,12 +105,16 @@ class TextEmbedder:
             embedder.close()
 
     def embed_query(self, text: str) -> Vectors:
-        """Embed a question: shape (dimension,). Any thread may call; documents go on meanwhile.
+        """Embed a question: shape (dimension,). In the thread that embeds documents.
 
         Raises:
             IngestdError: the model cannot be opened.
         """
-        return self._opened().embed_query(text)
+        self.begun = time.monotonic()
+        try:
+            return self._opened().embed_query(text)
+        finally:
+            self.begun = None
 
     def _opened(self) -> Embedder:
         with self._opening:

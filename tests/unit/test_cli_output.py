@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ingestd.cli import output
-from ingestd.paths import clean
+from ingestd.visible import clean, masked
 
 
 def test_columns_are_aligned_by_what_is_seen() -> None:
@@ -63,5 +63,5 @@ def test_sizes(number: int, shown: str) -> None:
 
 def test_passwords_in_addresses_are_masked() -> None:
     """An address is shown without its password."""
-    assert output.masked("postgresql://me:s3cret@db/x") == "postgresql://me:***@db/x"
-    assert output.masked("http://127.0.0.1:8000") == "http://127.0.0.1:8000"
+    assert masked("postgresql://me:s3cret@db/x") == "postgresql://me:***@db/x"
+    assert masked("http://127.0.0.1:8000") == "http://127.0.0.1:8000"

@@ -96,7 +96,7 @@ class Bench:
         writer = Writer(
             database, cache, lambda _: self.collection, model=MODEL, pipeline="p", **common
         )
-        texts = TextEmbedder(cache, lambda: self.model, model=MODEL, **common)
+        self.texts = texts = TextEmbedder(cache, lambda: self.model, model=MODEL, **common)
         preparer = Preparer(Cutter(chunker), "p", file_bytes=10_000, clock=self.clock)
         parts = Parts(database, preparer, texts, writer, recorder, self.totals, limits, self.clock)
         self.job = EmbedJob(parts, {source.id: source})

@@ -373,7 +373,7 @@ def test_the_model_is_closed_between_two_windows(bench: Slow) -> None:
 
     async def meanwhile() -> None:
         await until(lambda: len(bench.seen("embed")) > 4)
-        await bench.job.close_model()
+        await bench.job.stages.encode.run(bench.texts.close)
         await bench.job.rest()
 
     assert bench.run(meanwhile()) == 40
