@@ -33,6 +33,8 @@ EXAMPLES: dict[str, Any] = {
     "store.url": "https://chroma.example.org",
     "store.token": "secret",
     "model.threads": 2,
+    "http.token": "change-this-to-a-long-secret",
+    "http.token_file": "/etc/ingestd/http.token",
     "memory.high": "1G",
     "memory.max": "2G",
     "chunk.tokens": 200,

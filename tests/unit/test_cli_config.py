@@ -41,10 +41,17 @@ def test_the_sample_changes_nothing(tmp_path: Path) -> None:
     assert settings == Settings()
 
 
-def test_the_sample_is_right_in_every_line(tmp_path: Path) -> None:
-    """With each key taken out of its comment, the file is still valid."""
+@pytest.mark.parametrize("other", ["token", "token_file"])
+def test_the_sample_is_right_in_every_line(other: str, tmp_path: Path) -> None:
+    """With each key taken out of its comment, the file is still valid.
+
+    A token is given in one of two ways; each of them once.
+    """
     path = tmp_path / "config.toml"
-    path.write_text(re.sub(r"^#(?! )", "", sample.sample(), flags=re.MULTILINE), "utf-8")
+    text = re.sub(r"^#(?! )", "", sample.sample(), flags=re.MULTILINE)
+    before, _, http = text.partition("[http]\n")
+    http = re.sub(rf"^{other} = ", f"#{other} = ", http, count=1, flags=re.MULTILINE)
+    path.write_text(f"{before}[http]\n{http}", "utf-8")
     settings, _ = load(config=path, state_dir=tmp_path)
     defaults = Settings()
     assert settings.limits == defaults.limits
