@@ -233,7 +233,15 @@ def store_faults(ward: Ward, one: Patient) -> None:
     ward.try_out(
         ["IngestdChromaRestarting"], "Chroma is killed again and again", kill, None, again=kill
     )
-    eventually(lambda: one.collection().count())
+    eventually(lambda: count(one))
+
+
+def count(one: Patient) -> int:
+    """How many chunks can be found; none while Chroma is away."""
+    try:
+        return int(one.collection().count())
+    except ValueError:
+        return 0
 
 
 def disk_faults(ward: Ward, one: Patient) -> None:
@@ -365,10 +373,10 @@ def admitted(home: Path, disk: Path) -> tuple[Patient, Patient, Patient, Patient
         "LIMITS__RETRY_S": "1",
         "LIMITS__BACKLOG_S": "5",
         "LIMITS__STUCK_S": "2",
-        "STORE__COMPACT_AT": "1000",
+        "STORE__COMPACT_AT": "1e9",
     }
     one = Patient(disk / "one", **usual)
-    lazy = Patient(home / "lazy", WATCH__RECONCILE_S="100000", STORE__COMPACT_AT="1000")
+    lazy = Patient(home / "lazy", WATCH__RECONCILE_S="100000", STORE__COMPACT_AT="1e9")
     polled = Patient(home / "polled", few_watches=True)
     small = Patient(home / "small", MEMORY__HIGH="128M", MEMORY__MAX="129M")
     for number in range(40):
@@ -380,34 +388,59 @@ def admitted(home: Path, disk: Path) -> tuple[Patient, Patient, Patient, Patient
     return one, lazy, polled, small
 
 
-def everything(ward: Ward, one: Patient, lazy: Patient, polled: Patient, small: Patient) -> None:
-    """Each fault, one after the other."""
+def limit_faults(ward: Ward, polled: Patient, small: Patient) -> None:
+    """Too few watches, too little memory: from the start."""
     ward.try_out(["IngestdSourcePolled"], "the kernel allows 8 watches", lambda: None)
     polled.kill()
     ward.try_out(
         ["IngestdMemoryMax", "IngestdMemoryHigh"], "the daemon takes too much", lambda: None
     )
     small.kill()
-    document_faults(ward, one)
-    disk_faults(ward, one)
-    model_and_watcher_faults(ward, one)
-    store_faults(ward, one)
+
+
+def scan_faults(ward: Ward, lazy: Patient) -> None:
+    """No scan for long, and a store that keeps what was deleted."""
     ward.try_out(["IngestdNotReconciled"], "no scan for 120 s", lambda: None)
     texts = "\n\n".join(f"## Part {n}\n\nText of part {n}." for n in range(12_000))
     lazy.write("large.md", f"# Large\n\n{texts}\n")
-    eventually(lambda: lazy.collection().count() > 10_000, 240)
+    eventually(lambda: count(lazy) > 10_000, 240)
     ward.try_out(
         ["IngestdStoreBloated"],
         "a document of 12,000 chunks becomes one of one",
         lambda: lazy.write("large.md"),
     )
-    ends(ward, one)
+
+
+def everything(
+    ward: Ward, patients: tuple[Patient, Patient, Patient, Patient], only: list[str]
+) -> None:
+    """Each fault, one after the other."""
+    one, lazy, polled, small = patients
+    parts: dict[str, Callable[[], None]] = {
+        "limits": lambda: limit_faults(ward, polled, small),
+        "documents": lambda: document_faults(ward, one),
+        "disk": lambda: disk_faults(ward, one),
+        "model": lambda: model_and_watcher_faults(ward, one),
+        "store": lambda: store_faults(ward, one),
+        "scans": lambda: scan_faults(ward, lazy),
+        "ends": lambda: ends(ward, one),
+    }
+    for name, run in parts.items():
+        if not only or name in only:
+            run()
 
 
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="also write the rows here")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        choices=["limits", "documents", "disk", "model", "store", "scans", "ends"],
+        help="faults of this part; may be given again",
+    )
     arguments = parser.parse_args()
     if MISSING or os.geteuid():
         raise SystemExit(REASON if MISSING else "needs root")
@@ -418,7 +451,8 @@ def main() -> None:
         disk.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SPACE}", "x", disk], check=True)
         stack.callback(subprocess.run, ["umount", "-l", disk], check=False)
-        one, lazy, polled, small = patients = admitted(home, disk)
+        patients = admitted(home, disk)
+        one, lazy, *_ = patients
         pages = [f"127.0.0.1:{patient.page}" for patient in patients]
         prometheus = stack.enter_context(
             Prometheus(home / "prometheus", free_port(), pages, hurried())
@@ -431,11 +465,11 @@ def main() -> None:
         eventually(lambda: lazy.events("ready"), 120)
         ward = Ward(prometheus)
         say(f"{'alert':26} {'fires':>8} {'over':>8}  fault")
-        everything(ward, one, lazy, polled, small)
+        everything(ward, patients, arguments.only)
         missing = {rule["alert"] for rule in rules()} - {row[0] for row in ward.rows}
-        if missing:
+        if missing and not arguments.only:
             raise SystemExit(f"not tried: {sorted(missing)}")
-        say(f"all {len(ward.rows)} alerts fired")
+        say(f"{len(ward.rows)} of {len(rules())} alerts fired")
         if arguments.json:
             names = ("alert", "fault", "fired_s", "over_s")
             told = [dict(zip(names, row, strict=True)) for row in ward.rows]
