@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -27,14 +26,13 @@ class Desk:
     """Takes requests for an instance, and for who maintains it.
 
     Args:
-        instance: what is asked about.
+        instance: whose socket it is.
         maintainer: does what is asked for.
         public: what is answered here as well as at the address of the page.
     """
 
     def __init__(self, instance: Instance, maintainer: Maintainer, public: Routes) -> None:
         self._public = public
-        self._instance = instance
         self._maintainer = maintainer
         self._path = socket_of(instance.location.state_dir)
         space = Space.of(instance.location, instance.settings.limits.free_bytes)
@@ -67,7 +65,6 @@ class Desk:
     def _routes(self) -> Routes:
         return {
             **self._public,
-            "/v1/gauges": {"GET": self._gauges},
             "/v1/compact": {"GET": self._maintainer.state, "POST": self._maintainer.order},
             "/v1/profile": {
                 "GET": self._profile_state,
@@ -75,10 +72,6 @@ class Desk:
                 "DELETE": self._profile_end,
             },
         }
-
-    async def _gauges(self, _values: Mapping[str, Any]) -> dict[str, Any]:
-        readings = await asyncio.to_thread(self._instance.gauges.read)
-        return {"gauges": [reading.as_json() for reading in readings]}
 
     async def _profile_state(self, _values: Mapping[str, Any]) -> dict[str, Any]:
         return self._profiler.state()

@@ -9,7 +9,7 @@ from .history import FILE, History
 from .kept import Kept
 from .lock import holder
 from .memory.guard import taken
-from .metrics import Metrics
+from .metrics import PATIENCE_S, Metrics
 from .page.facts import Gatherer
 from .page.site import Site
 from .probes import Probes
@@ -36,6 +36,7 @@ class Front:
 
     def __init__(self, instance: Instance, symptoms: Symptoms) -> None:
         self._instance = instance
+        self._symptoms = symptoms
         self._history = History(
             instance.location.state_dir / FILE, self._counts, taken, instance.clock
         )
@@ -68,6 +69,7 @@ class Front:
         return sorted(self._instance.sources)
 
     async def _status(self) -> dict[str, Any]:
+        await self._symptoms.look(PATIENCE_S)  # the gauges tell what it finds
         return await asyncio.to_thread(self._kept)
 
     def _snapshot(self) -> dict[str, Any]:

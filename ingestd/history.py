@@ -69,14 +69,18 @@ class History:
         self._unsaved = 0
         self._load()
 
+    def now(self) -> Sample:
+        """The minute that has begun, so far."""
+        documents, chunks = self._counts()
+        with self._lock:
+            before = self._last
+        return Sample(self._clock(), documents - before[0], chunks - before[1], self._memory())
+
     def sample(self) -> None:
         """Take one; to be called each `EVERY_S`."""
-        documents, chunks = self._counts()
-        one = Sample(
-            self._clock(), documents - self._last[0], chunks - self._last[1], self._memory()
-        )
+        one = self.now()
         with self._lock:
-            self._last = documents, chunks
+            self._last = self._last[0] + one.documents, self._last[1] + one.chunks
             self._samples.append(one)
             self._unsaved += 1
             due = self._unsaved >= SAVE_EVERY

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from .embed.extract.scans import Scans
     from .embed.model import ModelSpec
     from .location import Location
+    from .lock import FileLock
     from .watch.source import WatchedSource
 
 __all__ = ["Instance", "lock_chroma", "open_instance"]
@@ -81,8 +82,14 @@ class Instance:
     scanner: Scanner | None
     gauges: Gauges
     compactor: Compactor
+    lock: FileLock
     store_url: str = ""
     clock: Callable[[], float] = time.time
+
+    def show_page(self, url: str) -> None:
+        """Have ``ingestd status`` and others tell where the page is; blocking."""
+        if self.lock.owner is not None:
+            self.lock.record(replace(self.lock.owner, page_url=url))
 
     async def opened(self) -> None:
         """Wait until a managed server that starts in the background is there, and is ours.
@@ -250,6 +257,7 @@ async def open_instance(
             scanner,
             Gauges(),
             Compactor(ground),
+            instance_lock,
             url,
         )
 

@@ -30,6 +30,7 @@ class Owner:
         verb: what it runs as, such as ``run``.
         store_url: address of the Chroma server it offers; empty when there is none.
         sources: the folders it watches, for people.
+        page_url: address of its page; empty when there is none.
     """
 
     pid: int
@@ -38,6 +39,7 @@ class Owner:
     verb: str = ""
     store_url: str = ""
     sources: tuple[str, ...] = field(default=())
+    page_url: str = ""
 
     @classmethod
     def me(cls, verb: str, *, store_url: str = "", sources: tuple[str, ...] = ()) -> Owner:
@@ -59,10 +61,15 @@ class LockHeldError(Exception):
 
 
 class FileLock:
-    """An exclusive lock with a record of its holder; a context manager once it is acquired."""
+    """An exclusive lock with a record of its holder; a context manager once it is acquired.
+
+    Attributes:
+        owner: the record that was left last; None before the lock is acquired.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.owner: Owner | None = None
         self._fd: int | None = None
 
     def acquire(self, owner: Owner, *, wait_s: float = 1.0) -> Self:
@@ -93,6 +100,7 @@ class FileLock:
         data = json.dumps(asdict(owner)).encode()
         os.ftruncate(self.fileno(), 0)
         os.pwrite(self.fileno(), data, 0)
+        self.owner = owner
 
     def fileno(self) -> int:
         """The descriptor, to hand to a child that shall keep the lock."""

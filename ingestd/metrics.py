@@ -1,11 +1,11 @@
-"""``/metrics``: the gauges of the daemon, with its health, for Prometheus."""
+"""The gauges of the daemon with its health: ``/metrics`` for Prometheus, and ``/v1/gauges``."""
 
 from __future__ import annotations
 
 import asyncio
 import platform
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .health import Code
@@ -42,7 +42,12 @@ class Metrics:
 
     def routes(self) -> dict[str, dict[str, Handler]]:
         """What it answers."""
-        return {"/metrics": {"GET": self._metrics}}
+        return {"/metrics": {"GET": self._metrics}, "/v1/gauges": {"GET": self._gauges}}
+
+    async def _gauges(self, _asked: Asked) -> dict[str, Any]:
+        await self._symptoms.look(PATIENCE_S)
+        readings = await asyncio.to_thread(self._instance.gauges.read)
+        return {"gauges": [reading.as_json() for reading in readings]}
 
     async def _metrics(self, asked: Asked) -> Reply:
         await self._symptoms.look(PATIENCE_S)

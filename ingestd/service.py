@@ -107,6 +107,7 @@ class Service:
             Exception: whatever ended one of the tasks: a daemon that is half dead must not go on.
         """
         await self._web.open()
+        await asyncio.to_thread(self._instance.show_page, self._web.address)
         try:
             await self._run()
         finally:

@@ -94,6 +94,7 @@ def _daemon(owner: Owner) -> dict[str, Any]:
         "since": owner.since,
         "verb": owner.verb,
         "store_url": masked(owner.store_url) or None,
+        "page_url": owner.page_url or None,
         "sources": list(owner.sources),
     }
 

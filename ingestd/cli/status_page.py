@@ -21,6 +21,7 @@ def page(found: dict[str, Any]) -> output.Page:
         "",
         [
             ("daemon", _who(found)),
+            ("page", (found["daemon"] or {}).get("page_url") or ""),
             ("paused", _paused(found["paused"], found["at"])),
             ("memory", _memory(found["memory"])),
             ("state", found["state_dir"]),

@@ -46,7 +46,7 @@ class Facts:
         at: Unix seconds.
         table: what the state table tells; see `ingestd.overview`.
         health: with what is wrong.
-        samples: of the last day.
+        samples: of the last day, up to now.
         left_s: seconds until what waits is done; None where nobody can tell.
         since: start of the daemon, in Unix seconds.
     """
@@ -109,4 +109,5 @@ class Gatherer:
             table = self._last.table if self._last else BLANK
         self.tick()
         left_s = self._pace.left_s(table["waiting"]["documents"])
-        return Facts(now, table, health, self._history.read(), left_s, self._since)
+        samples = [*self._history.read(), await asyncio.to_thread(self._history.now)]
+        return Facts(now, table, health, samples, left_s, self._since)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from daemon import Daemon, environment, eventually, free_port
+from daemon import Daemon, environment, eventually, free_port, ingestd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,6 +122,13 @@ def test_a_healthy_daemon_says_so_and_a_stop_ends_the_answers(daemon: Asked) -> 
 def test_a_server_that_hangs_and_one_that_dies(daemon: Asked) -> None:
     """A Chroma that answers nothing is away, and what waits for it gets old; then all is well."""
     os.kill(daemon.chroma(), signal.SIGSTOP)
+
+    def told() -> dict[str, Any]:
+        gauges = daemon.ask("/v1/status")[1]["gauges"]
+        return {one["name"]: one["value"] for one in gauges}
+
+    eventually(lambda: told()["problem"]["store_away"])  # though nobody asks for the health
+    assert not told()["ready"]
     daemon.becomes("store_away")
     (daemon.folder / "second.md").write_text("# Second\n\nThe second one.\n", "utf-8")
     daemon.becomes("store_away", "backlog_old")
@@ -182,3 +190,11 @@ def test_a_source_that_is_away_is_told_and_the_rest_goes_on(tmp_path: Path, docs
         daemon.becomes("source_offline")
         (tmp_path / "elsewhere").rename(docs)
         daemon.becomes()
+
+
+def test_status_tells_where_the_page_is(daemon: Asked) -> None:
+    """As long as there is one."""
+    address = f"http://127.0.0.1:{daemon.page}/"
+    told = ingestd("status", "--state-dir", daemon.state, "--json")
+    assert json.loads(told.stdout)["daemon"]["page_url"] == address
+    assert address in ingestd("status", "--state-dir", daemon.state).stdout

@@ -44,6 +44,17 @@ def test_a_sample_tells_what_a_minute_did(tmp_path: Path) -> None:
     assert found[-1].at == clock.now
 
 
+def test_the_minute_that_has_begun_is_told_and_not_counted_twice(tmp_path: Path) -> None:
+    """What is done is seen before the minute is over."""
+    clock = Clockwork(tmp_path)
+    history = clock.history()
+    clock.minute(history, 5)
+    clock.counts = (8, 16)
+    assert (history.now().documents, history.now().chunks) == (3, 6)
+    clock.minute(history, 1)
+    assert [one.documents for one in history.read()] == [5, 4]
+
+
 def test_it_is_kept_over_a_restart(tmp_path: Path) -> None:
     """What was saved is there again, and counts that begin anew are no loss."""
     clock = Clockwork(tmp_path)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from test_page_view import facts, waiting
 
 from ingestd.errors import BusyError
+from ingestd.history import History
 from ingestd.page import events
 from ingestd.page.events import MOST, Events, message
 from ingestd.page.facts import Facts, Gatherer
@@ -126,7 +128,13 @@ class Table:
         self.now, self.reads, self.away = 0.0, 0, False
         monkeypatch.setattr("ingestd.page.facts.from_table", self.read)
         whole: Any = self
-        self.gatherer = Gatherer(whole, whole, whole, clock=lambda: self.now)
+        self.gatherer = Gatherer(whole, whole, self.Day(), clock=lambda: self.now)
+
+    class Day(History):
+        """The last day, of which nothing is known."""
+
+        def __init__(self) -> None:
+            super().__init__(Path("/nonexistent"), lambda: (0, 0), lambda: 0)
 
     database = None
     last = facts()
@@ -145,9 +153,7 @@ class Table:
         return self.last.health
 
     def read(self, *_: object) -> Any:
-        """The table, or, without arguments, the last day."""
-        if not _:
-            return []
+        """The table."""
         self.reads += 1
         self.now += 0.5  # so long it takes
         if self.away:
