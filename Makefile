@@ -65,6 +65,14 @@ hostile: $(READY_TEST) ## Minutes: the daemon over files that mean harm, with th
 alerts: $(READY_TEST) ## Long, as root: fires each alert by its fault, with a real Prometheus
 	HF_HUB_OFFLINE=1 "$(BIN)/python" tests/monitoring/alerts.py $(ARGS)
 
+.PHONY: service-check
+service-check: $(READY_TEST) ## As root: a real systemd of its own runs the units, from installation to removal
+	"$(BIN)/python" -m pytest -v tests/service $(ARGS)
+
+.PHONY: network-trace
+network-trace: $(READY_TEST) ## Every network call of a run, as the kernel saw it; needs strace
+	HF_HUB_OFFLINE=1 "$(BIN)/python" -m scripts.network_trace $(ARGS)
+
 .PHONY: fuzz
 fuzz: $(READY_TEST) ## Minutes: mutations of good files through the reading child; NUMBER=10000 SEED=1
 	HF_HUB_OFFLINE=1 "$(BIN)/python" tests/hostile/fuzz.py --number $(or $(NUMBER),10000) \

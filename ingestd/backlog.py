@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from ingestd_state import due
 from ingestd_state.engine import DatabaseError
 
+from .visible import counted
+
 if TYPE_CHECKING:
     from .instance import Instance
 
@@ -46,6 +48,5 @@ async def in_words(instance: Instance) -> str:
     tail = f" · {failed:,} failed" if failed else ""
     if waiting:
         return f"indexing {totals.done:,} of {totals.done + waiting:,}{tail}"
-    sources = len(instance.sources)
-    what = "folder" if sources == 1 else "folders"
-    return f"watching {sources} {what} · {totals.done:,} documents done since the start{tail}"
+    watched, done = counted(len(instance.sources), "folder"), counted(totals.done, "document")
+    return f"watching {watched} · {done} done since the start{tail}"

@@ -11,6 +11,13 @@ JOINERS = "\u200c\u200d"
 """Some scripts and pictures need them between letters; they turn nothing around."""
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural where it needs one."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun[:-1]}ies" if noun.endswith("y") else f"{number:,} {noun}s"
+
+
 def clean(value: str) -> str:
     """A name in one line; all that is not printable is escaped, line breaks as well."""
     if value.isprintable():

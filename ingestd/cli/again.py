@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ingestd.errors import NotFoundError, NotRunningError, WaitTimeoutError
 from ingestd.paths import text_of
 from ingestd.roots import known_sources, rules_of
+from ingestd.visible import counted
 from ingestd_state import changes, selection, sources
 from ingestd_state.selection import LOST, Selection
 from ingestd_state.status import DocumentStatus, SourceStatus
 
-from . import output, places
+from . import places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -236,13 +237,9 @@ def wait(
     while left := remaining(database, marked):
         report(left)
         if not running():
-            raise NotRunningError(
-                f"the daemon has ended; {output.counted(left, 'document')} left to do"
-            )
+            raise NotRunningError(f"the daemon has ended; {counted(left, 'document')} left to do")
         if deadline is not None and time.monotonic() >= deadline:
-            raise WaitTimeoutError(
-                f"{output.counted(left, 'document')} left to do after {timeout_s:g} s"
-            )
+            raise WaitTimeoutError(f"{counted(left, 'document')} left to do after {timeout_s:g} s")
         time.sleep(POLL_S)
     report(0)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ingestd.errors import ModelMissingError, OccupiedError
+from ingestd.visible import counted
 
 from . import options, output
 
@@ -83,9 +84,9 @@ def backup(
         )
         return
     typer.echo(
-        f"{made}: {output.counted(found.counts['documents'], 'document')}, "
-        f"{output.counted(found.counts['chunks'], 'chunk')}, "
-        f"{output.counted(found.counts['vectors'], 'vector')}, {output.size(found.bytes)}"
+        f"{made}: {counted(found.counts['documents'], 'document')}, "
+        f"{counted(found.counts['chunks'], 'chunk')}, "
+        f"{counted(found.counts['vectors'], 'vector')}, {output.size(found.bytes)}"
     )
     if found.counts["without_vector"]:
         output.note(without_vector(found.counts["without_vector"]))
@@ -96,7 +97,7 @@ def backup(
 def without_vector(number: int) -> str:
     """What it means that some chunks have no vector in a backup."""
     return (
-        f"{output.counted(number, 'chunk')} without a vector in the cache: after a restore their "
+        f"{counted(number, 'chunk')} without a vector in the cache: after a restore their "
         "texts are embedded again"
     )
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ingestd.errors import FindingsError
+from ingestd.visible import counted
 
 from . import options, output
 
@@ -42,4 +43,4 @@ def check(
         printer.say_rest()
         findings.print_summary(summary)
     if number := summary.found.total():
-        raise FindingsError(f"{output.counted(number, 'difference')} found")
+        raise FindingsError(f"{counted(number, 'difference')} found")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestd.memory import cgroup
+from ingestd.visible import counted
 from ingestd.watch import mounts
 
 from . import output, table
@@ -82,9 +83,8 @@ def memory(settings: Settings, location: Location) -> Iterator[Finding]:
     whose = "its control group" if allowed.max == min(bounds) else "this machine"
     if settings.memory.max and settings.memory.max == min(bounds):
         whose = "`memory.max`"
-    said = (
-        f"{output.size(min(bounds))} by {whose}; {number:,} chunks take about {output.size(needed)}"
-    )
+    what = f"with {counted(number, 'chunk')} it takes about {output.size(needed)}"
+    said = f"{output.size(min(bounds))} by {whose}; {what}"
     if needed > min(bounds):
         mend = f"systemctl set-property ingestd MemoryMax={_rounded(2 * needed)}"
         yield Finding("memory", "fail", said, mend)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestd.errors import EngineMissingError, NotFoundError, StateError
+from ingestd.visible import counted
 
 from . import output, table
 from .checks import Check, Finding
@@ -134,7 +135,7 @@ def state_table(_settings: Settings, location: Location) -> Iterator[Finding]:
         mend = cure(database.url) if database.file else ""
         yield Finding("state table", "fail", f"damaged: {broken}", mend)
         return
-    found = f"{output.counted(number, 'document')}, schema {revision}"
+    found = f"{counted(number, 'document')}, schema {revision}"
     yield Finding("state table", "ok", found)
 
 
@@ -157,7 +158,7 @@ def vectors_cache(_settings: Settings, location: Location) -> Iterator[Finding]:
         yield Finding("vectors cache", "fail", str(error), "Check its permissions.")
     else:
         size = output.size(cache.file.stat().st_size)
-        found = f"{output.counted(number, 'embedding')}, {size}"
+        found = f"{counted(number, 'embedding')}, {size}"
         if broken:
             yield Finding("vectors cache", "warn", f"{found}, damaged: {broken}", mend)
         else:

@@ -17,6 +17,7 @@ from ingestd.embed.sandbox.walls import Walls
 from ingestd.errors import DiskFullError, NotFoundError
 from ingestd.paths import text_of
 from ingestd.space import Space
+from ingestd.visible import counted
 from ingestd.watch import mounts
 from ingestd_state.status import SourceStatus
 
@@ -99,7 +100,7 @@ def inotify(settings: Settings, location: Location) -> Iterator[Finding]:
         yield Finding("inotify", "warn", "this system has none", "Rely on `watch.reconcile_s`.")
         return
     needed = sum(_directories(root) for root in _roots(settings, location).values())
-    message = f"{needed:,} directories, {limit:,} watches allowed"
+    message = f"{counted(needed, 'directory')}, {limit:,} watches allowed"
     wanted = 1 << max(19, (needed * 2).bit_length())
     mend = f"sudo sysctl fs.inotify.max_user_watches={wanted}"
     if needed > limit:

@@ -9,6 +9,8 @@ from typing import Any
 
 import typer
 
+from ingestd.visible import counted
+
 from . import output
 
 Tell = Callable[[str, int, int], None]
@@ -39,7 +41,7 @@ def show(found: dict[str, Any], *, dry_run: bool) -> None:
         return
     typer.echo(
         f"{output.size(max(0, found['freed_bytes']))} freed in {found['seconds']:g} s: "
-        f"{output.counted(found['slots'], 'chunk')} in new indexes, none embedded; Chroma was away "
+        f"{counted(found['slots'], 'chunk')} in new indexes, none embedded; Chroma was away "
         f"for {found['away_s']:g} s"
     )
     if not found["database"]:

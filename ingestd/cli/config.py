@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ingestd.errors import ConfigError
+from ingestd.visible import counted
 
 from . import options, output
 
@@ -69,7 +70,7 @@ def check(
         return
     for warning in warnings:
         typer.secho(f"warning: {warning}", fg=typer.colors.YELLOW, err=True)
-    typer.echo(f"{where}: fine, {output.counted(len(settings.sources), 'source')}")
+    typer.echo(f"{where}: fine, {counted(len(settings.sources), 'source')}")
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ingestd.paths import text_of
-from ingestd.visible import clean
+from ingestd.visible import clean, counted
 
 from . import output
 
@@ -115,7 +115,7 @@ def print_summary(summary: Summary) -> None:
         f"{number:,} {kind.value}" for kind, number in sorted(summary.found.items())
     )
     looked_at = ", ".join(
-        output.counted(number, what)
+        counted(number, what)
         for number, what in (
             (summary.files, "file"),
             (summary.documents, "document"),
@@ -130,10 +130,10 @@ def print_summary(summary: Summary) -> None:
         (summary.unread, "not to be read"),
     ):
         if number:
-            output.note(f"{output.counted(number, 'document')} {what}")
+            output.note(f"{counted(number, 'document')} {what}")
     if summary.uncached:
         output.note(
-            f"{output.counted(summary.uncached, 'vector')} could not be compared: the cache does "
+            f"{counted(summary.uncached, 'vector')} could not be compared: the cache does "
             "not hold them any more"
         )
     for note in summary.notes:

@@ -62,11 +62,6 @@ def size(number: float) -> str:
     return f"{number:.1f} GiB"
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun, in the plural where it needs one."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 @dataclass(slots=True)
 class Block:
     """A titled table, or, without headers, a list of labels and values."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ingestd.errors import AlreadyRunningError, NotFoundError, PartialError
-from ingestd.visible import clean
+from ingestd.visible import clean, counted
 
 from . import options, output, table
 
@@ -132,7 +132,7 @@ def _tell(
             else:
                 state = f"broken: {found['broken']}" if found["broken"] else "no damage seen"
                 typer.echo(
-                    f"{name}: {output.counted(slots, 'slot')}, {cached:,} of them with their "
+                    f"{name}: {counted(slots, 'slot')}, {cached:,} of them with their "
                     f"vector in the cache; {clean(state)}"
                 )
     finally:
@@ -207,13 +207,13 @@ def _end(names: list[str], result: dict[str, Any], *, json: bool) -> None:
         output.emit({"type": "rebuild", "dry_run": False, "collections": names, **result})
     else:
         typer.echo(
-            f"{output.counted(result['refilled'], 'slot')} refilled in {result['seconds']:g} s; "
-            f"{output.counted(result['embedded'], 'text')} embedded"
+            f"{counted(result['refilled'], 'slot')} refilled in {result['seconds']:g} s; "
+            f"{counted(result['embedded'], 'text')} embedded"
         )
         if result["lost"]:
-            output.note(f"{output.counted(result['lost'], 'slot')} written anew from the files")
+            output.note(f"{counted(result['lost'], 'slot')} written anew from the files")
     if result["failed"]:
-        raise PartialError(f"{output.counted(result['failed'], 'document')} failed")
+        raise PartialError(f"{counted(result['failed'], 'document')} failed")
 
 
 def _bar() -> AbstractContextManager[Report]:

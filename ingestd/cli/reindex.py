@@ -11,7 +11,7 @@ import typer
 from ingestd.errors import PartialError, WaitTimeoutError
 from ingestd.location import locate
 from ingestd.paths import text_of
-from ingestd.visible import clean
+from ingestd.visible import clean, counted
 
 from . import options, output, table
 
@@ -100,7 +100,7 @@ def _list(database: Database, wish: Wish, *, json: bool) -> None:
     if json:
         output.emit({"type": "summary", "dry_run": True, "documents": number})
     else:
-        output.note(f"{output.counted(number, 'document')}; nothing was changed")
+        output.note(f"{counted(number, 'document')}; nothing was changed")
 
 
 def _hand_over(
@@ -187,7 +187,7 @@ async def _run(
     end_by(stop.signal)
     if left and timeout_s is not None:
         raise WaitTimeoutError(
-            f"{output.counted(left, 'document')} left to do after {timeout_s:g} s",
+            f"{counted(left, 'document')} left to do after {timeout_s:g} s",
             hint="The next `ingestd run` or `ingestd reindex` goes on.",
         )
     return marked, report, failed
@@ -201,7 +201,7 @@ def _say(wish: Wish, marked: Marked, what: str) -> None:
         if found.get(name)
     ]
     if wish.marks:
-        shown.append(f"{output.counted(marked.documents, 'document')} to take up again")
+        shown.append(f"{counted(marked.documents, 'document')} to take up again")
     typer.echo(f"{', '.join(shown)}; {what}" if shown else "nothing changed")
 
 
@@ -211,7 +211,7 @@ def _end(failed: int, marked: Marked, *, json: bool, **more: Any) -> None:
     if json:
         output.emit(again.outcome(marked, waited=True, failed=failed, **more))
     if failed:
-        raise PartialError(f"{output.counted(failed, 'document')} failed")
+        raise PartialError(f"{counted(failed, 'document')} failed")
     if not json and more["daemon"] is not None:
         typer.echo("done")
 

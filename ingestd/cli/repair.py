@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ingestd.errors import FindingsError, NotRunningError
+from ingestd.visible import counted
 
 from . import options, output, table
 
@@ -256,12 +257,12 @@ def _end(progress: Progress, summary: Summary, daemon: int | None, *, json: bool
         findings.print_summary(summary)
         if progress.rounds and progress.embedded is not None:
             typer.echo(
-                f"mended in {output.counted(progress.rounds, 'round')}: "
-                f"{output.counted(progress.embedded, 'text')} embedded, "
+                f"mended in {counted(progress.rounds, 'round')}: "
+                f"{counted(progress.embedded, 'text')} embedded, "
                 f"{progress.reused:,} reused"
             )
     if left:
         raise FindingsError(
-            f"{output.counted(left, 'difference')} left",
+            f"{counted(left, 'difference')} left",
             hint="`ingestd status` and `ingestd why PATH` tell what stands in the way.",
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ingestd.errors import ConfigError, ModelMissingError
+from ingestd.visible import counted
 
 from . import options, output
 from .backup import without_vector
@@ -99,8 +100,8 @@ def _tell(
         output.emit(_as_json(chose, found, location, done, [one.name for one in missing], other))
         return
     typer.echo(
-        f"{chose}: {output.counted(found.counts['documents'], 'document')}, "
-        f"{output.counted(found.counts['chunks'], 'chunk')}, "
+        f"{chose}: {counted(found.counts['documents'], 'document')}, "
+        f"{counted(found.counts['chunks'], 'chunk')}, "
         f"{'restored to' if done else 'sound, and fits'} {location.state_dir}"
     )
     for source in missing:

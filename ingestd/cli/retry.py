@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ingestd.location import locate
+from ingestd.visible import counted
 
 from . import options, output, table
 
@@ -36,6 +37,6 @@ def retry(
     if not marked:
         typer.echo("nothing failed")
         return
-    typer.echo(f"{output.counted(marked, 'document')} to take up again")
+    typer.echo(f"{counted(marked, 'document')} to take up again")
     if owner is None:
         output.note("no daemon runs: `ingestd reindex` carries this out")

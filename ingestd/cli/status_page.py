@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ingestd.visible import counted
+
 from . import output
 
 STATES = {
@@ -31,7 +33,7 @@ def page(found: dict[str, Any]) -> output.Page:
             ("chunks", f"{found['chunks']['live']:,} live" if found["sources"] else ""),
             (
                 "waiting",
-                (f"{output.counted(waiting['documents'], 'document')}" if found["sources"] else "")
+                (f"{counted(waiting['documents'], 'document')}" if found["sources"] else "")
                 + (f", the oldest for {output.ago(oldest)}" if oldest is not None else ""),
             ),
             ("vectors cache", _cached(found["vectors"])),
@@ -115,7 +117,7 @@ def _skipped(reasons: dict[str, int]) -> str:
 def _cached(vectors: dict[str, int]) -> str:
     if not vectors["bytes"]:
         return ""
-    return f"{output.counted(vectors['count'], 'vector')}, {output.size(vectors['bytes'])}"
+    return f"{counted(vectors['count'], 'vector')}, {output.size(vectors['bytes'])}"
 
 
 def _paused(pause: dict[str, Any] | None, now: float) -> str:
@@ -144,7 +146,7 @@ def _memory(memory: dict[str, Any] | None) -> str:
 def _lost(watcher: dict[str, Any], now: float) -> str:
     if not watcher["lost"]:
         return ""
-    times = output.counted(watcher["lost"], "time")
+    times = counted(watcher["lost"], "time")
     return f"lost {times}, last {_since(watcher['last_at'], now)}: {watcher['last_reason']}"
 
 
