@@ -69,6 +69,10 @@ alerts: $(READY_TEST) ## Long, as root: fires each alert by its fault, with a re
 service-check: $(READY_TEST) ## As root: a real systemd of its own runs the units, from installation to removal
 	"$(BIN)/python" -m pytest -v tests/service $(ARGS)
 
+.PHONY: day
+day: $(READY_TEST) ## Minutes, as root: a day of the service, with crashes, a full disk, backup, upgrade
+	HF_HUB_OFFLINE=1 "$(BIN)/python" tests/service/day.py $(ARGS)
+
 .PHONY: network-trace
 network-trace: $(READY_TEST) ## Every network call of a run, as the kernel saw it; needs strace
 	HF_HUB_OFFLINE=1 "$(BIN)/python" -m scripts.network_trace $(ARGS)

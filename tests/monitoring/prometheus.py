@@ -99,3 +99,8 @@ class Prometheus:
         """The alerts that fire."""
         found = self.ask('ALERTS{alertstate="firing"}')
         return {sample["metric"]["alertname"] for sample in found}
+
+    def fired(self, seconds: float) -> set[str]:
+        """The alerts that fired at some time in the last so many seconds."""
+        asked = f'max_over_time(ALERTS{{alertstate="firing"}}[{int(seconds) + 1}s])'
+        return {sample["metric"]["alertname"] for sample in self.ask(asked)}

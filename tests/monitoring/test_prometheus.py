@@ -5,56 +5,19 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 from board import BOARD, METRIC, RULE_TESTS, RULES, hurried, measured, panels, rules
 from prometheus import MISSING, REASON, Prometheus
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
-from daemon import Daemon, environment, eventually, free_port
+from watched import TOKEN, Watched, eventually, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO
 
 DOCS = Path(__file__).parents[2] / "docs"
-TOKEN = "0123456789abcdef"  # noqa: S105 - of a test
 needs_prometheus = pytest.mark.skipif(MISSING, reason=REASON)
-
-
-class Watched(Daemon):
-    """A daemon that Prometheus reads with a token, with every gauge there is."""
-
-    def __init__(self, folder: Path, state: Path) -> None:
-        super().__init__(folder, state)
-        self.page = free_port()
-
-    def launch(self, log: BinaryIO) -> None:
-        """Start, and wait for nothing."""
-        more = {
-            "INGESTD_HTTP__LISTEN": f"127.0.0.1:{self.page}",
-            "INGESTD_HTTP__TOKEN": TOKEN,
-            "INGESTD_MEMORY__MAX": "4G",
-            "INGESTD_WATCH__RECONCILE_S": "2",
-        }
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "ingestd", "run", str(self.folder)),
-                *("--port", str(self.port), "--state-dir", str(self.state)),
-            ],
-            env={**environment("hash"), **more},
-            stderr=log,
-            stdin=subprocess.DEVNULL,
-        )
-
-    def metrics(self) -> str:
-        """What it tells of itself."""
-        answer = httpx.get(f"http://127.0.0.1:{self.page}/metrics", auth=("", TOKEN), timeout=20)
-        return answer.raise_for_status().text
 
 
 @pytest.fixture(scope="module")

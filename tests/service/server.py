@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import chromadb
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from machine import Machine
 
@@ -30,6 +32,7 @@ while data := link.recv(65536):
     sys.stdout.buffer.write(data)
 """
 DEADLINE_S = 90.0
+PAGE = 500
 
 
 def eventually(condition: Callable[[], Any], deadline_s: float = DEADLINE_S) -> Any:
@@ -42,6 +45,15 @@ def eventually(condition: Callable[[], Any], deadline_s: float = DEADLINE_S) -> 
         time.sleep(0.2)
     message = f"not within {deadline_s} s"
     raise AssertionError(message)
+
+
+def stored(port: int) -> Iterator[tuple[str, str]]:
+    """Path and text of each chunk, page by page."""
+    collection = chromadb.HttpClient(port=port).get_collection("ingestd")
+    for offset in range(0, collection.count(), PAGE):
+        page = collection.get(limit=PAGE, offset=offset, include=["documents", "metadatas"])
+        for text, about in zip(page["documents"] or [], page["metadatas"] or [], strict=True):
+            yield str(about["path"]), text
 
 
 class Server:
@@ -101,7 +113,7 @@ class Server:
         head, _, body = done.stdout.partition("\n\n")
         if done.returncode or not head:
             return 0, {}
-        return int(head.split()[1]), json.loads(body)
+        return int(head.split()[1]), json.loads(body) if "application/json" in head else body
 
     def ready(self) -> bool:
         """Whether nothing is wrong."""
