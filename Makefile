@@ -73,6 +73,10 @@ service-check: $(READY_TEST) ## As root: a real systemd of its own runs the unit
 day: $(READY_TEST) ## Minutes, as root: a day of the service, with crashes, a full disk, backup, upgrade
 	HF_HUB_OFFLINE=1 "$(BIN)/python" tests/service/day.py $(ARGS)
 
+.PHONY: fresh-check
+fresh-check: $(READY_TEST) ## As root: from ./wheelhouse (or WHEELS=folder) to a running service, on a machine of its own
+	"$(BIN)/python" tests/service/fresh.py "$(or $(WHEELS),wheelhouse)"
+
 .PHONY: network-trace
 network-trace: $(READY_TEST) ## Every network call of a run, as the kernel saw it; needs strace
 	HF_HUB_OFFLINE=1 "$(BIN)/python" -m scripts.network_trace $(ARGS)

@@ -169,6 +169,6 @@ def stop(day: Day) -> str:
     took = time.monotonic() - began
     assert (day.server.show("Result"), day.server.show("NRestarts")) == ("success", "0")
     assert day.machine.run("pgrep", "-u", "ingestd").stdout == ""
-    day.edits(MORE)
+    day.edits(MORE, pause_s=0.1)
     day.server.control("start")
     return f"stopped in {took:.1f} s, {MORE} edits, started"

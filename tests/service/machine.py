@@ -1,8 +1,8 @@
 """A machine of its own for a real systemd: namespaces in which it is process 1.
 
-Its ``/etc``, ``/var``, ``/usr/local``, ``/root`` and ``/home`` are copies that are gone afterwards,
-its ``/run``, ``/srv`` and ``/tmp`` are empty, and its network is a loopback. Nothing of the machine
-outside is changed. Run as a program, it gives a shell inside.
+Its ``/etc``, ``/var``, ``/opt``, ``/usr/local``, ``/root`` and ``/home`` are copies of which
+nothing stays, its ``/run``, ``/srv`` and ``/tmp`` are empty, and its network is a loopback. Nothing
+of the machine outside is changed. Run as a program, it gives a shell inside.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SYSTEMD = Path("/lib/systemd/systemd")
 NAMESPACES = ("--fork", "--pid", "--mount", "--uts", "--ipc", "--cgroup", "--net")
 DEADLINE_S = 60.0
-COPIED = ("etc", "var", "root", "home", "usr/local")
+COPIED = ("etc", "var", "root", "home", "opt", "usr/local")
 SET_UP = """
 set -e
 mount --make-rprivate /

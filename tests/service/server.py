@@ -64,6 +64,7 @@ class Server:
         unit: its name for systemd.
         name: of the instance; empty for the one without.
         address: of its page: HOST:PORT, or the path of a socket.
+        program: that the commands are of.
     """
 
     def __init__(
@@ -72,10 +73,12 @@ class Server:
         unit: str = "ingestd.service",
         name: str = "",
         address: str = "127.0.0.1:8766",
+        program: str | Path = INGESTD,
     ) -> None:
         self.machine = machine
         self.unit = unit
         self.address = address
+        self.program = program
         self.config = f"/etc/ingestd/{name or 'config'}.toml"
         self.state = f"/var/lib/ingestd-{name}" if name else "/var/lib/ingestd"
 
@@ -97,7 +100,7 @@ class Server:
         own = (words[0], "--config", self.config, "--state-dir", self.state, *words[1:])
         done = self.machine.run(
             *("runuser", "-u", "ingestd", "--", "env", "INGESTD_CACHE_DIR=/var/cache/ingestd"),
-            *("HF_HUB_OFFLINE=1", INGESTD, *own),
+            *("HF_HUB_OFFLINE=1", self.program, *own),
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
