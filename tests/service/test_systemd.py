@@ -247,3 +247,34 @@ def test_it_is_taken_away(machine: Machine, server: Server) -> None:
     assert server.show("LoadState") == "not-found"
     assert not machine.run("test", "-s", "/var/lib/ingestd/state.db").returncode
     assert not machine.run("test", "-s", server.config).returncode
+
+
+def test_a_user_without_rights_has_one_of_their_own(machine: Machine) -> None:
+    """``--user``, under a manager of that user; it stays out of the rest of the machine."""
+    machine.run("useradd", "--create-home", "alice", check=True)
+    user = machine.run("id", "-u", "alice").stdout.strip()
+    runtime = f"XDG_RUNTIME_DIR=/run/user/{user}"
+    machine.run("install", "-d", "-o", "alice", f"/run/user/{user}", check=True)
+    settings = ("--uid=alice", "--property=Delegate=yes", f"--setenv={runtime}")
+    machine.run("systemd-run", *settings, "/lib/systemd/systemd", "--user", check=True)
+    write(machine, "/home/alice/mine.md", "# Mine\n\nAll of alice's own.\n")
+    own = ("runuser", "-u", "alice", "--", "env", "HOME=/home/alice", runtime)
+
+    def call(*words: str | Path) -> str:
+        return machine.run(*own, *words, check=True).stdout
+
+    eventually(
+        lambda: machine.run("test", "-S", f"/run/user/{user}/systemd/private").returncode == 0
+    )
+    call(INGESTD, "service", "install", "--user", "/home/alice")
+    config = "/home/alice/.config/ingestd/config.toml"
+    write(machine, config, f"{machine.run('cat', config, check=True).stdout}\n{HASH}")
+    call("systemctl", "--user", "enable", "--now", "ingestd")
+    eventually(Server(machine).ready)
+    eventually(lambda: "All of alice's own." in call(INGESTD, "query", "All of alice's own."))
+    call("systemctl", "--user", "reload", "ingestd")
+    call(INGESTD, "service", "uninstall", "--user")
+    assert machine.run("pgrep", "-u", "alice", "-f", "ingestd").stdout == ""
+    assert not machine.run(
+        *own, "test", "-s", "/home/alice/.local/state/ingestd/state.db"
+    ).returncode
