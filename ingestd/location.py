@@ -1,6 +1,7 @@
 """Where an instance keeps its things. Cheap to import: the quick verbs need only this.
 
-The order, first wins: command line, environment, configuration file, systemd's directories, XDG.
+The order, first wins: command line, environment, configuration file, systemd's directories, those
+of the service for the service's own user, XDG.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 from .errors import ConfigError
 
 NAME = "ingestd"
+CONFIGURATION, STATE, CACHE = Path("/etc/ingestd"), Path("/var/lib"), Path("/var/cache")
+"""Where the units have them: `NAME.toml` in the first is of `ingestd-NAME` in the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +88,13 @@ def locate(*, config: Path | None = None, state_dir: Path | None = None) -> Loca
     config_file = find_config(config)
     values = read_toml(config_file) if config_file else {}
     state = state_dir or _path("INGESTD_STATE_DIR") or _key(values, "state_dir")
-    state = state or _first("STATE_DIRECTORY") or _xdg("XDG_STATE_HOME", ".local/state")
-    cache = _path("INGESTD_CACHE_DIR") or _key(values, "cache_dir")
-    cache = cache or _first("CACHE_DIRECTORY") or _xdg("XDG_CACHE_HOME", ".cache")
+    state = state or _first("STATE_DIRECTORY") or _state_of_service(config_file)
+    state = state or _xdg("XDG_STATE_HOME", ".local/state")
     state = Path(os.path.abspath(state.expanduser()))  # noqa: PTH100 - keeps symlinks
+    cache = _path("INGESTD_CACHE_DIR") or _key(values, "cache_dir") or _first("CACHE_DIRECTORY")
+    if cache is None and state.parent == STATE:
+        cache = _of_service(CACHE / state.name)
+    cache = cache or _xdg("XDG_CACHE_HOME", ".cache")
     url = os.environ.get("INGESTD_STATE_URL") or values.get("state_url")
     return Location(
         config_file=config_file,
@@ -118,8 +124,10 @@ def find_config(named: Path | None) -> Path | None:
 
 def default_config() -> Path:
     """Where the configuration file is looked for when none is named."""
-    directory = _first("CONFIGURATION_DIRECTORY") or _xdg("XDG_CONFIG_HOME", ".config")
-    return directory / "config.toml"
+    directory = _first("CONFIGURATION_DIRECTORY")
+    if directory is None and _of_service(STATE / NAME):
+        directory = CONFIGURATION
+    return (directory or _xdg("XDG_CONFIG_HOME", ".config")) / "config.toml"
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -140,6 +148,21 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{where}: {what}") from error
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
+
+
+def _state_of_service(config_file: Path | None) -> Path | None:
+    if config_file is None or config_file.parent != CONFIGURATION:
+        return None
+    name = NAME if config_file.stem == "config" else f"{NAME}-{config_file.stem}"
+    return _of_service(STATE / name)
+
+
+def _of_service(place: Path) -> Path | None:
+    """A directory of the service, for its own user; root is not, and would leave files of root."""
+    try:
+        return place if os.geteuid() != 0 and place.stat().st_uid == os.geteuid() else None
+    except OSError:
+        return None
 
 
 def _sqlite_url(path: Path) -> str:

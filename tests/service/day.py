@@ -170,12 +170,9 @@ def inside() -> list[Part]:
         day.part("backup", lambda: events.backup(day), may=slow)
         day.part("restore elsewhere", lambda: events.elsewhere(day), may=slow)
         restarts = down | slow | {"IngestdRestarting"}
-        day.part(
-            "upgrade", lambda: events.upgrade(day), must=frozenset({"IngestdDown"}), may=restarts
-        )
-        day.part(
-            "stop, start", lambda: events.stop(day), must=frozenset({"IngestdDown"}), may=restarts
-        )
+        day.part("upgrade", lambda: events.upgrade(day), may=restarts)
+        must = frozenset({"IngestdDown"})
+        day.part("stop, start", lambda: events.stop(day), must=must, may=restarts)
         day.server.control("stop")
         say(day.server.show("Result"))
     return day.parts

@@ -21,7 +21,6 @@ from server import Server, eventually
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 FOLDER = "/srv/handbook"
 QUESTION = "how do I back up and restore an instance?"
-OWN = "--config /etc/ingestd/config.toml --state-dir /var/lib/ingestd"
 INSTALL = (
     "cd /srv/share/wheelhouse",
     "python3 -m scripts.install --venv /opt/ingestd --wheels . --packaged",
@@ -35,7 +34,7 @@ AFTER = (
     "systemctl status ingestd --no-pager",
     "systemd-analyze security ingestd --no-pager | tail -1",
     "test -s /usr/local/share/man/man1/ingestd.1",
-    f"runuser -u ingestd -- ingestd doctor {OWN}",
+    "runuser -u ingestd -- ingestd doctor",
 )
 
 
@@ -64,7 +63,10 @@ def main() -> None:
     with Machine() as machine:
         machine.share.chmod(0o755)
         shutil.copytree(wheels, machine.share / "wheelhouse")
-        shutil.copytree(DOCS, machine.share / "docs")
+        for page in DOCS.rglob("*.md"):
+            place = machine.share / "docs" / page.relative_to(DOCS)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(page, place)
         machine.run("cp", "-r", "/srv/share/docs", FOLDER, check=True)
         began = time.monotonic()
         shell(machine, *INSTALL)
@@ -72,7 +74,7 @@ def main() -> None:
         server = Server(machine, program="/opt/ingestd/bin/ingestd")
         number = len(list(DOCS.rglob("*.md")))
         eventually(server.ready, 300)
-        eventually(lambda: server.documents()["indexed"] >= number, 300)
+        eventually(lambda: server.documents()["indexed"] == number, 300)
         searchable = time.monotonic()
         shell(machine, *AFTER)
         hits = [json.loads(line) for line in server.verb("query", QUESTION, "--json").splitlines()]

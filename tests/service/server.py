@@ -77,6 +77,7 @@ class Server:
     ) -> None:
         self.machine = machine
         self.unit = unit
+        self.name = name
         self.address = address
         self.program = program
         self.config = f"/etc/ingestd/{name or 'config'}.toml"
@@ -97,11 +98,9 @@ class Server:
 
     def verb(self, *words: str) -> str:
         """What a command of ingestd prints, run by the service's user."""
-        own = (words[0], "--config", self.config, "--state-dir", self.state, *words[1:])
-        done = self.machine.run(
-            *("runuser", "-u", "ingestd", "--", "env", "INGESTD_CACHE_DIR=/var/cache/ingestd"),
-            *("HF_HUB_OFFLINE=1", self.program, *own),
-        )
+        own = (words[0], *(("--config", self.config) if self.name else ()), *words[1:])
+        user = ("runuser", "-u", "ingestd", "--", "env", "HF_HUB_OFFLINE=1")
+        done = self.machine.run(*user, self.program, *own)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ingestd import location
 from ingestd.errors import ConfigError
 from ingestd.location import find_config, locate
 from ingestd_state.engine import Database
@@ -31,6 +34,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture
+def service(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directories of two services, below a folder."""
+    for name in ("CONFIGURATION", "STATE", "CACHE"):
+        monkeypatch.setattr(location, name, home / name)
+    for name in ("STATE/ingestd", "CACHE/ingestd", "STATE/ingestd-notes", "CACHE/ingestd-notes"):
+        (home / name).mkdir(parents=True)
+    for name in ("config", "notes"):
+        write(home / "CONFIGURATION" / f"{name}.toml")
+    return home
 
 
 def write(path: Path, text: str = "") -> Path:
@@ -150,3 +165,49 @@ def test_a_directory_may_have_any_name(home: Path, name: str) -> None:
             pass
         database.close()
         assert (state / file).is_file()
+
+
+def as_another(service: Path, monkeypatch: pytest.MonkeyPatch, user: int) -> None:
+    """Ask as this user, while the directories belong to user 7."""
+    owned = os.stat
+
+    def stat(path: Any, *args: Any, **options: Any) -> Any:
+        found = owned(path, *args, **options)
+        if str(path).startswith(str(service)):
+            values = list(found)
+            values[4] = 7
+            return os.stat_result(values)
+        return found
+
+    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+
+
+def test_the_user_of_a_service_means_the_service(
+    service: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without any option; the configuration of another instance means the places of that one."""
+    as_another(service, monkeypatch, 7)
+    found = locate()
+    assert found.config_file == service / "CONFIGURATION/config.toml"
+    assert found.state_dir == service / "STATE/ingestd"
+    assert found.cache_dir == service / "CACHE/ingestd"
+    notes = locate(config=service / "CONFIGURATION/notes.toml")
+    assert notes.state_dir == service / "STATE/ingestd-notes"
+    assert notes.cache_dir == service / "CACHE/ingestd-notes"
+    mine = locate(config=write(service / "mine.toml"))
+    assert mine.state_dir == service / ".local/state/ingestd"
+    elsewhere = locate(state_dir=service / "STATE/ingestd-notes")
+    assert elsewhere.cache_dir == service / "CACHE/ingestd-notes"
+
+
+@pytest.mark.parametrize("user", [0, 8])
+def test_nobody_else_means_the_service(
+    user: int, service: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root would leave files that the service cannot write."""
+    as_another(service, monkeypatch, user)
+    found = locate(config=service / "CONFIGURATION/config.toml")
+    assert found.state_dir == service / ".local/state/ingestd"
+    assert found.cache_dir == service / ".cache/ingestd"
+    assert locate().config_file is None
