@@ -21,8 +21,8 @@ from benchmarks import comparison, machine, promises, setup, systems
 from benchmarks.least_work import described
 from benchmarks.series import backfill, ingest, queries, rescan, save
 from benchmarks.series.rows import Bounds, tell
-from ingestd.config import ModelSettings
 from ingestd.embed.model import configured
+from ingestd.settings.content import ModelSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

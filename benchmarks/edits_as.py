@@ -26,13 +26,13 @@ from benchmarks.edits import PROMISED_PERCENT
 from benchmarks.formats import convert
 from benchmarks.own_cut import cutter
 from benchmarks.share import GROUPS, load, offline
-from ingestd.config import ModelSettings
 from ingestd.embed.chunk import Chunker
 from ingestd.embed.extract import SkipDocument
 from ingestd.embed.model import configured
 from ingestd.embed.reading.cut import Cutter
 from ingestd.embed.reading.parts import Batch
 from ingestd.embed.tokenize import open_tokenizer
+from ingestd.settings.content import ModelSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ingestd.config import ChunkSettings, ModelSettings, Settings
 from ingestd.embed.chunk import Chunker
 from ingestd.embed.cutting import Cutting
 from ingestd.embed.extract import SkipDocument, extract
 from ingestd.embed.model import configured
 from ingestd.embed.tokenize import open_tokenizer
+from ingestd.settings.content import ChunkSettings, ModelSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from ingestd.config import Settings
     from ingestd.ports import Chunk
 
 

@@ -10,9 +10,9 @@ from .watch.rules import HARMLESS, SECRET
 from .watch.source import WatchedSource
 
 if TYPE_CHECKING:
-    from .config import ExtractSettings
     from .embed.secrets.care import CareOf
     from .ports import Source
+    from .settings.content import ExtractSettings
 
 
 def care_of(extract: ExtractSettings) -> CareOf:

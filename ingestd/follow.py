@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
     from pathlib import Path
 
-    from .config import WatchSettings
     from .gauges import Gauges
     from .reconcile import Findings, Reconciler
+    from .settings.running import WatchSettings
     from .watch.source import WatchedSource
 
 log = structlog.get_logger(__name__)

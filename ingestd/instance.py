@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from ingestd_state.engine import Database
 
-    from .config import Settings, StoreMode
+    from .config import Settings
     from .embed.chroma.collection import ChromaCollection
     from .embed.chroma.server import ManagedServer
     from .embed.chroma.store import Store
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from .embed.model import ModelSpec
     from .location import Location
     from .lock import FileLock
+    from .settings.content import StoreMode
     from .watch.source import WatchedSource
 
 __all__ = ["Instance", "lock_chroma", "open_instance"]

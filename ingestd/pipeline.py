@@ -13,9 +13,10 @@ from .embed.tokenize import longest_input
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .config import ExtractSettings, Settings
+    from .config import Settings
     from .embed.extract.plugin import Plugin
     from .embed.model import ModelSpec
+    from .settings.content import ExtractSettings
 
 PIPELINE_VERSION = 1
 """Raise it with every change of what is written to a collection for the same file."""

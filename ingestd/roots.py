@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from ingestd_state.engine import Database
 
-    from .config import ExtractSettings, Settings, SourceSettings
+    from .config import Settings
+    from .settings.content import ExtractSettings, SourceSettings
 
 
 def register_sources(settings: Settings, database: Database) -> dict[str, WatchedSource]:

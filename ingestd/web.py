@@ -15,10 +15,10 @@ from .errors import ConfigError, PortBusyError
 from .listen import parse
 
 if TYPE_CHECKING:
-    from .config import HttpSettings
     from .listen import Listen
     from .serve.app import Routes
     from .serve.server import PathServer, Server
+    from .settings.running import HttpSettings
 
 log = structlog.get_logger(__name__)
 

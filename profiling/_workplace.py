@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
-    from ingestd.config import StoreMode
+    from ingestd.settings.content import StoreMode
     from ingestd.watch.source import WatchedSource
 
 

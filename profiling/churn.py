@@ -35,11 +35,11 @@ from _server import PlainServer, client, query_ms, recall
 from _texts import TOPICS, document, words
 from measure import MIB, Line, Panel, mib
 
-from ingestd.config import StoreSettings
 from ingestd.embed.chroma import growth
 from ingestd.embed.chroma.store import SYNC_THRESHOLD
 from ingestd.embed.compacted import due
 from ingestd.embed.engines.hashing import HashEmbedder
+from ingestd.settings.content import StoreSettings
 
 if TYPE_CHECKING:
     import argparse

@@ -26,7 +26,7 @@ import _documents
 import measure
 
 from ingestd import logs
-from ingestd.config import ExtractSettings, Settings
+from ingestd.config import Settings
 from ingestd.embed import model
 from ingestd.embed.chunk import Chunker
 from ingestd.embed.reading.cut import Cutter
@@ -34,6 +34,7 @@ from ingestd.embed.reading.pool import Pool
 from ingestd.embed.tokenize import open_tokenizer
 from ingestd.errors import DocumentError
 from ingestd.pipeline import make_cutting
+from ingestd.settings.content import ExtractSettings
 
 if TYPE_CHECKING:
     import argparse

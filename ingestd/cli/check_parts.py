@@ -17,9 +17,10 @@ from .version import version_of
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from ingestd.config import ModelSettings, Settings
+    from ingestd.config import Settings
     from ingestd.embed.model import ModelSpec
     from ingestd.location import Location
+    from ingestd.settings.content import ModelSettings
 
 LEAST_CHROMA = (1, 5, 9)
 READ_WHOLE = 1024**3

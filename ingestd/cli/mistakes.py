@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from ingestd.config import Settings, SourceSettings, explain
+from ingestd.config import Settings, explain
 from ingestd.errors import ConfigError
 from ingestd.location import find_config
+from ingestd.settings.content import SourceSettings
 
 from .effective import literal
 from .sample import EXAMPLES

@@ -11,9 +11,10 @@ import typer
 from . import options
 
 if TYPE_CHECKING:
-    from ingestd.config import Settings, StoreMode
+    from ingestd.config import Settings
     from ingestd.location import Location
     from ingestd.reload import Reload
+    from ingestd.settings.content import StoreMode
     from ingestd.signals import Stop
 
 

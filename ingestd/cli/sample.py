@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from ingestd.config import Settings, SourceSettings
+from ingestd.config import Settings
+from ingestd.settings.content import SourceSettings
 
 from .effective import literal
 

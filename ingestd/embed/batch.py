@@ -12,7 +12,7 @@ from .stages import URGENT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ingestd.config import LimitSettings
+    from ingestd.settings.running import LimitSettings
     from ingestd_state.documents import Document
 
 BATCHES = 3

@@ -19,8 +19,8 @@ from ingestd.engine_options import space
 from ingestd.errors import ModelMissingError
 
 if TYPE_CHECKING:
-    from ingestd.config import ModelSettings
     from ingestd.engine_options import Precision
+    from ingestd.settings.content import ModelSettings
 
 PACKAGED_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from ingestd.config import LimitSettings
+    from ingestd.settings.running import LimitSettings
     from ingestd_state.documents import Document
     from ingestd_state.engine import Database
 

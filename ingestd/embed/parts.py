@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ingestd.config import LimitSettings
+    from ingestd.settings.running import LimitSettings
     from ingestd_state.engine import Database
 
     from .outcome import Recorder

@@ -21,7 +21,7 @@ import structlog
 from .extract.scans import Reading, Scans
 
 if TYPE_CHECKING:
-    from ingestd.config import ExtractSettings
+    from ingestd.settings.content import ExtractSettings
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,6 @@ import httpx
 import numpy as np
 import pytest
 
-from ingestd.config import StoreSettings
 from ingestd.embed.chroma.calls import Caller, RefusedError
 from ingestd.embed.chroma.client import BoundedClient
 from ingestd.embed.chroma.collection import BATCH_CHARACTERS, _parts
@@ -27,6 +26,7 @@ from ingestd.embed.chroma.store import SYNC_THRESHOLD, Store, open_embedded, ope
 from ingestd.embed.model import locate
 from ingestd.errors import ForeignCollectionError, ModelMismatchError, StoreError
 from ingestd.lock import FileLock, Owner
+from ingestd.settings.content import StoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -520,7 +520,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from dataclasses import replace
-from ingestd.config import StoreSettings
+from ingestd.settings.content import StoreSettings
 from ingestd.embed.chroma.store import open_embedded, open_http
 from ingestd.embed.model import locate
 

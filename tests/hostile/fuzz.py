@@ -32,10 +32,10 @@ import kinds as hostile
 import run
 from mutate import mutated
 
-from ingestd.config import ExtractSettings
 from ingestd.embed import model, scanning
 from ingestd.embed.cutting import Cutting
 from ingestd.embed.reading.pool import Pool
+from ingestd.settings.content import ExtractSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,10 +16,10 @@ from kinds import INDEXED, Hostile, data, repeated
 from mutate import mutated
 from run import CORPUS, GROWTH_BYTES, MIB, MODULES, chosen, run, table
 
-from ingestd.config import ExtractSettings
 from ingestd.embed import model, scanning
 from ingestd.embed.cutting import Cutting
 from ingestd.embed.reading.pool import Pool
+from ingestd.settings.content import ExtractSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

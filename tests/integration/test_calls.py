@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ingestd.config import StoreSettings
 from ingestd.embed.chroma.calls import Caller, RefusedError
 from ingestd.embed.chroma.client import address, is_loopback
 from ingestd.embed.chroma.store import Store, open_http
 from ingestd.embed.model import locate
 from ingestd.errors import ConfigError, StoreError
+from ingestd.settings.content import StoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from ingestd.config import StoreSettings
 from ingestd.embed.chroma import care as care_module
 from ingestd.embed.chroma import ended
 from ingestd.embed.chroma import server as server_module
@@ -30,6 +29,7 @@ from ingestd.embed.chroma.store import open_embedded, open_http
 from ingestd.embed.model import locate
 from ingestd.errors import StoreError
 from ingestd.lock import FileLock, Owner
+from ingestd.settings.content import StoreSettings
 from ingestd_state import collections
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ NUMBER = 1_500
 MAKE = """
 import sys, numpy as np
 from pathlib import Path
-from ingestd.config import StoreSettings
+from ingestd.settings.content import StoreSettings
 from ingestd.embed.chroma.store import open_embedded
 from ingestd.embed.model import locate
 

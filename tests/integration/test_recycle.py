@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from daemon import eventually
 
-from ingestd.config import StoreSettings
 from ingestd.embed.chroma.care import Care
 from ingestd.embed.chroma.process import end
 from ingestd.embed.chroma.recycle import between, recycle
@@ -19,6 +18,7 @@ from ingestd.embed.chroma.store import Store, open_embedded, open_http
 from ingestd.embed.model import locate
 from ingestd.errors import PortBusyError, StoreError
 from ingestd.lock import FileLock, Owner
+from ingestd.settings.content import StoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from ingestd.config import StoreSettings
 from ingestd.embed.chroma import ceiling
 from ingestd.embed.chroma import server as server_module
 from ingestd.embed.chroma.listen import check_port, listens
@@ -37,6 +36,7 @@ from ingestd.errors import PortBusyError, StoreError
 from ingestd.instance import lock_chroma
 from ingestd.location import Location
 from ingestd.lock import FileLock, Owner, holder
+from ingestd.settings.content import StoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

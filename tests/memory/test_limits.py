@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ingestd.config import StoreSettings
 from ingestd.embed.chroma.store import open_embedded
 from ingestd.embed.chunk import Chunker
 from ingestd.embed.engines import open_embedder
@@ -22,6 +21,7 @@ from ingestd.embed.reading.parts import Batch
 from ingestd.embed.tokenize import open_tokenizer
 from ingestd.memory import heap
 from ingestd.reconcile import Reconciler
+from ingestd.settings.content import StoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

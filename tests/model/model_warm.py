@@ -12,9 +12,9 @@ import ingestd.cli.run
 import ingestd.instance
 import ingestd.once
 import ingestd.service
-from ingestd.config import ModelSettings
 from ingestd.embed import model
 from ingestd.embed.language import language
+from ingestd.settings.content import ModelSettings
 from ingestd_state import migrate
 from ingestd_state.engine import Database
 

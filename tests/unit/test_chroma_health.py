@@ -29,7 +29,7 @@ NUMBER = 3_000
 MAKE = """
 import sys, numpy as np
 from pathlib import Path
-from ingestd.config import StoreSettings
+from ingestd.settings.content import StoreSettings
 from ingestd.embed.chroma.store import open_embedded
 from ingestd.embed.model import locate
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ingestd.cli import check_host, check_store
-from ingestd.config import MemorySettings, Settings, StoreSettings
+from ingestd.config import Settings
 from ingestd.location import Location, locate
 from ingestd.lock import FileLock, Owner
 from ingestd.memory import cgroup
+from ingestd.settings.content import StoreSettings
+from ingestd.settings.running import MemorySettings
 from ingestd.watch import mounts
 
 if TYPE_CHECKING:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ingestd.cli import check_parts, check_store, check_system, doctor, table
-from ingestd.config import LimitSettings, Settings, StoreSettings
+from ingestd.config import Settings
 from ingestd.instance import lock_chroma
 from ingestd.location import Location, locate
 from ingestd.lock import FileLock, Owner, holder
 from ingestd.ownership import take_lock
+from ingestd.settings.content import StoreSettings
+from ingestd.settings.running import LimitSettings
 from ingestd.tables import open_state
 from ingestd.watch import mounts
 from ingestd_state import vectors

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ingestd import drain as drain_module
-from ingestd.config import LimitSettings
 from ingestd.drain import Drain
 from ingestd.errors import DiskFullError, IngestdError, ModelMismatchError, StateError, StoreError
 from ingestd.location import Location
 from ingestd.memory.gate import Gate
 from ingestd.pause import Pause
+from ingestd.settings.running import LimitSettings
 from ingestd.tables import StateDamagedError
 from ingestd_state import collections, runs, vectors
 from ingestd_state.engine import DamagedError, Database, DatabaseError, FullError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from ingestd.cli import doctor
-from ingestd.config import ModelSettings, load
+from ingestd.config import load
 from ingestd.embed.engines import export, planning, require
 from ingestd.embed.engines.batches import USUAL, Batch
 from ingestd.embed.engines.choice import Here, Wish
@@ -20,6 +20,7 @@ from ingestd.embed.model import configured, locate
 from ingestd.engine_options import Device, Engine, Precision, impossible
 from ingestd.errors import EngineMissingError
 from ingestd.pipeline import make_cutting, pipeline_version
+from ingestd.settings.content import ModelSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

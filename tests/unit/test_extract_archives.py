@@ -16,7 +16,6 @@ import pytest
 from officefiles import packed as zipped
 from packedfiles import letter, raw, read, told
 
-from ingestd.config import ExtractSettings
 from ingestd.embed.cutting import Cutting
 from ingestd.embed.extract.bounds import MIB, Bounds, OverrunError, Packed
 from ingestd.embed.extract.skip import (
@@ -31,6 +30,7 @@ from ingestd.embed.reading.pool import Pool
 from ingestd.embed.secrets.sealed import Sealed
 from ingestd.errors import ExtractionError
 from ingestd.pipeline import pipeline_version
+from ingestd.settings.content import ExtractSettings
 from ingestd.watch.defaults import SECRETS
 
 if TYPE_CHECKING:

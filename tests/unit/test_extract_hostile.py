@@ -16,13 +16,13 @@ from officefiles import opendocument, packed, pdf, saved
 from test_extract_documents import book, compound
 from test_extract_office import W, paragraph, word_of, workbook
 
-from ingestd.config import ExtractSettings
 from ingestd.embed import model
 from ingestd.embed.cutting import Cutting
 from ingestd.embed.extract.skip import SkipDocument
 from ingestd.embed.reading.parts import Batch
 from ingestd.embed.reading.pool import Pool
 from ingestd.errors import DocumentError
+from ingestd.settings.content import ExtractSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,13 +12,14 @@ import pytest
 from small_model import make_model
 
 from ingestd.cli import check_language
-from ingestd.config import ModelSettings, Settings
+from ingestd.config import Settings
 from ingestd.embed.fluency import Fluency, measure
 from ingestd.embed.model import locate
 from ingestd.embed.tokenize import ModelTokenizer
 from ingestd.location import locate as places
 from ingestd.reconcile import Reconciler
 from ingestd.roots import known_sources
+from ingestd.settings.content import ModelSettings
 from ingestd.tables import open_state
 from ingestd_state import sources
 

@@ -15,10 +15,10 @@ import pytest
 from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent
 
 from ingestd import bulletin, follow
-from ingestd.config import WatchSettings
 from ingestd.follow import Follower
 from ingestd.reconcile import Reconciler
 from ingestd.scans import Scans
+from ingestd.settings.running import WatchSettings
 from ingestd.watch import kernel
 from ingestd.watch.kernel import Reader
 from ingestd_state import documents, runs, sources

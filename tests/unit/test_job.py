@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ingestd.config import LimitSettings
 from ingestd.embed import model
 from ingestd.embed.chroma.calls import RefusedError
 from ingestd.embed.chroma.memory import MemoryCollection
@@ -26,6 +25,7 @@ from ingestd.embed.write import Writer
 from ingestd.errors import DiskFullError, ModelMismatchError, StoreError
 from ingestd.memory.gate import ShutError
 from ingestd.reconcile import Reconciler
+from ingestd.settings.running import LimitSettings
 from ingestd_state import changes, documents, runs
 from ingestd_state.engine import DatabaseError
 from ingestd_state.schema import documents as table

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from test_job import Collection, Model
 
-from ingestd.config import LimitSettings
 from ingestd.embed import model
 from ingestd.embed.chroma.calls import RefusedError
 from ingestd.embed.chunk import Chunker
@@ -27,6 +26,7 @@ from ingestd.embed.write import Writer
 from ingestd.errors import DiskFullError, StoreError
 from ingestd.memory.gate import ShutError
 from ingestd.reconcile import Reconciler
+from ingestd.settings.running import LimitSettings
 from ingestd_state import chunks, documents
 
 if TYPE_CHECKING:

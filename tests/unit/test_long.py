@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from test_write import NOW, Collection, Line, Trials, write
 
-from ingestd.config import LimitSettings
 from ingestd.embed import model
 from ingestd.embed import place as place_module
 from ingestd.embed.chroma.calls import RefusedError
@@ -25,6 +24,7 @@ from ingestd.embed.tokenize import open_tokenizer
 from ingestd.embed.write import Writer
 from ingestd.errors import StoreError
 from ingestd.reconcile import Reconciler
+from ingestd.settings.running import LimitSettings
 from ingestd_state import chunks, documents, owned, work
 from ingestd_state.engine import DatabaseError
 from ingestd_state.status import DocumentStatus

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import update
 
-from ingestd.config import LimitSettings
 from ingestd.embed.extract import extras
 from ingestd.embed.outcome import BUSY_WAIT_S, Recorder
 from ingestd.embed.prepare import RACY_S
@@ -15,6 +14,7 @@ from ingestd.embed.prepared import Outcome, Prepared
 from ingestd.embed.totals import Totals
 from ingestd.errors import ChangedWhileReadError, UnreadableError
 from ingestd.ports import Fingerprint
+from ingestd.settings.running import LimitSettings
 from ingestd_state import changes, chunks, documents, due, runs, work
 from ingestd_state.chunks import Slot
 from ingestd_state.schema import documents as table

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ingestd.cli.check_parts import plugins as doctor
-from ingestd.config import ExtractSettings, Settings
+from ingestd.config import Settings
 from ingestd.embed import model
 from ingestd.embed.cutting import Cutting
 from ingestd.embed.extract import plugin as plugin_module
@@ -29,6 +29,7 @@ from ingestd.errors import ExtractionError
 from ingestd.location import Location
 from ingestd.pipeline import pipeline_version
 from ingestd.ports import Block, Extracted, Table
+from ingestd.settings.content import ExtractSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ingestd.config import ExtractSettings
 from ingestd.embed import model
 from ingestd.embed.chunk import Chunker
 from ingestd.embed.cutting import Cutting
@@ -26,6 +25,7 @@ from ingestd.embed.reading.parts import Batch, ExtractorError, StarvedError, Sto
 from ingestd.embed.reading.pool import Pool
 from ingestd.embed.tokenize import open_tokenizer
 from ingestd.errors import ExtractionError, ModelMissingError, UnreadableError
+from ingestd.settings.content import ExtractSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -461,7 +461,7 @@ def test_the_terminal_does_not_end_the_child(
 
 PARENT = """
 import os, sys, time
-from ingestd.config import ExtractSettings
+from ingestd.settings.content import ExtractSettings
 from ingestd.embed import model
 from ingestd.embed.cutting import Cutting
 from ingestd.embed.reading.pool import Pool

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ingestd.config import ExtractSettings
 from ingestd.embed import scanning
 from ingestd.embed.extract.scans import Reading
+from ingestd.settings.content import ExtractSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

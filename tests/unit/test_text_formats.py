@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
 import time
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import ingestd.config
 from ingestd.embed.chunk import Chunker
 from ingestd.embed.extract import cleaned, extract
 from ingestd.embed.extract.formats import format_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ingestd.ports import Chunk
 
 CHUNKER = Chunker(WordTokenizer(128))
-SOURCE = Path(ingestd.config.__file__).read_text(encoding="utf-8")
+SOURCE = Path(dataclasses.__file__).read_text(encoding="utf-8")
 WORDS = ["alpha", "beta", "gamma", "문서", "조각", "ｗｉｄｅ", "delta"]
 SIZE = 2 * WHOLE_BYTES
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from ingestd.config import HttpSettings
 from ingestd.errors import ConfigError, PortBusyError
 from ingestd.listen import FIRST_PORT, PORTS
 from ingestd.serve.reply import Asked, Reply
 from ingestd.serve.sockets import at_port
+from ingestd.settings.running import HttpSettings
 from ingestd.web import Web
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ingestd.config import LimitSettings
 from ingestd.embed import metadata, model
 from ingestd.embed import place as place_module
 from ingestd.embed.chroma.memory import MemoryCollection
@@ -27,6 +26,7 @@ from ingestd.embed.totals import Totals
 from ingestd.embed.write import Writer
 from ingestd.errors import StoreError
 from ingestd.reconcile import Reconciler
+from ingestd.settings.running import LimitSettings
 from ingestd_state import changes, chunks, documents, due, sources, vectors, work
 from ingestd_state.engine import Database, DatabaseError
 from ingestd_state.status import ChunkStatus, DocumentStatus

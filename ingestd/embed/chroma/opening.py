@@ -17,8 +17,9 @@ from .store import Store, open_embedded, open_http, open_later
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
-    from ingestd.config import Settings, StoreMode
+    from ingestd.config import Settings
     from ingestd.location import Location
+    from ingestd.settings.content import StoreMode
     from ingestd_state.engine import Database
 
 ORPHAN_WAIT_S = 20.0

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from ingestd.config import StoreSettings
     from ingestd.embed.model import ModelSpec
+    from ingestd.settings.content import StoreSettings
 
 log = structlog.get_logger(__name__)
 

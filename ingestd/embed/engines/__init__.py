@@ -9,10 +9,10 @@ from ingestd.memory import heap
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ingestd.config import ModelSettings
     from ingestd.embed.engines.halving import HalvingEmbedder
     from ingestd.embed.model import ModelSpec
     from ingestd.engine_options import Device, Engine
+    from ingestd.settings.content import ModelSettings
 
 
 def open_embedder(

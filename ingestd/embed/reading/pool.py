@@ -21,10 +21,10 @@ from .wire import EndedError, NonsenseError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
-    from ingestd.config import ExtractSettings
     from ingestd.embed.cutting import Cutting
     from ingestd.embed.extract.plugin import Plugin
     from ingestd.embed.model import ModelSpec
+    from ingestd.settings.content import ExtractSettings
 
     from .parts import Part
 
