@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 LIMIT_S = 240.0
 SPACE = "1400m"
+LAST = 8
+"""Lines of each log, where an alert does not do what it should."""
 PROGRAM = """
 import os, pathlib, sys, threading
 faults = pathlib.Path(os.environ["FAULTS"])
@@ -465,7 +467,13 @@ def main() -> None:
         eventually(lambda: lazy.events("ready"), 120)
         ward = Ward(prometheus)
         say(f"{'alert':26} {'fires':>8} {'over':>8}  fault")
-        everything(ward, patients, arguments.only)
+        try:
+            everything(ward, patients, arguments.only)
+        except (SystemExit, AssertionError):
+            for patient in patients:
+                say(f"{patient.log}: exit status {patient.process.poll()}")
+                say("".join(patient.log.read_text("utf-8").splitlines(keepends=True)[-LAST:]))
+            raise
         missing = {rule["alert"] for rule in rules()} - {row[0] for row in ward.rows}
         if missing and not arguments.only:
             raise SystemExit(f"not tried: {sorted(missing)}")
