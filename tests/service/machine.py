@@ -91,14 +91,18 @@ class Machine:
             raise CannotBootError(f"needs root, {SYSTEMD} and unshare, nsenter, ip and systemctl")
         self._group = _own_group()
         script = SET_UP.format(copied=" ".join(COPIED), share=self.share, systemd=SYSTEMD)
-        with (self.share / "boot.log").open("wb") as log:
-            self._unshare = subprocess.Popen(
-                ["unshare", *NAMESPACES, "sh", "-c", script],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=self._join,  # noqa: PLW1509 - one write, before the namespaces
-            )
+        try:
+            with (self.share / "boot.log").open("wb") as log:
+                self._unshare = subprocess.Popen(
+                    ["unshare", *NAMESPACES, "sh", "-c", script],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    preexec_fn=self._join,  # noqa: PLW1509 - one write, before the namespaces
+                )
+        except subprocess.SubprocessError as error:
+            self.halt()
+            raise CannotBootError(f"{self._group} cannot be entered") from error
         end = time.monotonic() + DEADLINE_S
         while time.monotonic() < end and self._unshare.poll() is None:
             if self._found() and self.run("systemctl", "is-system-running").stdout.strip() in {
