@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,6 +153,7 @@ def upgrade(day: Day) -> str:
     eventually(lambda: '"ready"' in day.machine.journal(other.unit), LONG_S)
     before = sorted(stored(8020))
     other.control("stop")
+    schemas = [schema(other)]
     unit.unlink()
     day.run("systemctl", "daemon-reload")
     other.control("start")
@@ -159,7 +162,16 @@ def upgrade(day: Day) -> str:
     embedded = metric(other, 'ingestd_chunks_total{action="embedded"}')
     assert {path for path, _ in stored(8020)} == {path for path, _ in before}
     other.control("stop")
-    return f"from the older program: {number} documents, {embedded:,.0f} chunks embedded anew"
+    schemas.append(schema(other))
+    assert schemas[0] < schemas[1], schemas
+    told = f"state table {schemas[0]} became {schemas[1]}"
+    return f"{told}: {number} documents, {embedded:,.0f} chunks embedded anew"
+
+
+def schema(server: Server) -> str:
+    """The version of its state table."""
+    with closing(sqlite3.connect(f"file:{server.state}/state.db?mode=ro", uri=True)) as table:
+        return str(table.execute("SELECT version_num FROM alembic_version").fetchone()[0])
 
 
 def stop(day: Day) -> str:
