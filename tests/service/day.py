@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import events
+from booted_machine import Machine
 from folder import MARK, Folder
-from machine import Machine
 from server import Server, eventually, stored
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "monitoring"))

@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from machine import Machine
+from booted_machine import Machine
 from server import Server, eventually
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -13,7 +13,7 @@ import chromadb
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from machine import Machine
+    from booted_machine import Machine
 
 INGESTD = Path(sys.executable).parent / "ingestd"
 ASK = """

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from machine import CannotBootError, Machine
+from booted_machine import CannotBootError, Machine
 from server import INGESTD, Server, eventually
 
 if TYPE_CHECKING:
