@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from .bulletin import Bulletin
-from .errors import IngestdError
 from .looks import Looks
+from .renewals import Renewals
 from .watch.inbox import Inbox, Pace
-from .watch.kernel import BACKLOG, READABLE
+from .watch.kernel import BACKLOG
 from .watch.mounts import MountWatch
 from .watchers import Watchers
 
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 CANARY_ANSWER_S = 5.0
-REPLACE_PAUSE_S = 1.0
-"""Between two replacements: a storm that overflows every queue shall not take a processor."""
 TASKS = 3
 """One that awaits roots, one that looks at mounts, one that replaces the watchers."""
 RETURN_S = 1.0
@@ -43,11 +41,7 @@ RETURN_S = 1.0
 
 
 class Follower:
-    """Keeps the state table informed of changes while they happen.
-
-    Attributes:
-        lost: how often the watchers were lost since the start.
-    """
+    """Keeps the state table informed of changes while they happen."""
 
     def __init__(
         self,
@@ -69,7 +63,6 @@ class Follower:
             on_change: called with what a look found.
             on_distrust: called with the names of sources that must be scanned.
         """
-        self.lost = 0
         self._reconciler = reconciler
         self._sources = sources
         self._on_distrust = on_distrust
@@ -87,16 +80,24 @@ class Follower:
         )
         self._watchers = Watchers(sources, canary, self._inbox.put, self._on_lost)
         self._bulletin = Bulletin(reconciler.database, sources)
+        self._renewals = Renewals(
+            self._loop,
+            self._watchers,
+            self._bulletin,
+            spawn=self._spawn,
+            on_renewed=self._on_renewed,
+        )
         self._stopped = False
-        self._renewed = 0
-        self._one_at_a_time = asyncio.Lock()
-        self._pending: tuple[str, int | None, bool] | None = None
-        self._renewing = False
         self._awaiting = False
         self._mounts_changed = False
         self._looking_at_mounts = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._mount_watch: MountWatch | None = None
+
+    @property
+    def lost(self) -> int:
+        """How often the watchers were lost since the start."""
+        return self._renewals.lost
 
     def healthy(self) -> bool:
         """Whether every thread of the watchers lives."""
@@ -177,6 +178,7 @@ class Follower:
     def stop(self) -> None:
         """Disarm the watchers; blocking."""
         self._stopped = True
+        self._renewals.stop()
         self._watchers.disarm()
         with contextlib.suppress(RuntimeError):  # the loop is closed, and its readers with it
             self._loop.call_soon_threadsafe(self._listen_no_more)
@@ -187,21 +189,21 @@ class Follower:
 
     async def check(self) -> None:
         """See that the watchers live: their threads, the roots, an event from end to end."""
-        seen = self._renewed
+        seen = self._renewals.count
         if not await self._check_places() and not await self._sings():
-            await self.replace("no answer", seen=seen)
+            await self._renewals.replace("no answer", seen=seen)
         await asyncio.to_thread(self._bulletin.modes, self._watchers.modes)
 
     async def _check_places(self) -> bool:
         """See that threads, roots and mounts are as they were; returns whether they were not."""
-        if self._one_at_a_time.locked():
-            return True  # new watchers are on their way
-        seen = self._renewed
+        if self._renewals.under_way():
+            return True
+        seen = self._renewals.count
         if ailing := await asyncio.to_thread(self._watchers.ailing):
-            await self.replace(ailing, seen=seen)
+            await self._renewals.replace(ailing, seen=seen)
             return True
         if outdated := await asyncio.to_thread(self._watchers.outdated):
-            await self.replace(outdated, lost=False, seen=seen)
+            await self._renewals.replace(outdated, lost=False, seen=seen)
             return True
         if back := await asyncio.to_thread(self._returned):
             self._on_distrust(back)
@@ -228,42 +230,6 @@ class Follower:
             await asyncio.wait_for(self._looks.sang.wait(), CANARY_ANSWER_S)
         # A worker that has its hands full hears it late: that is not the watcher's fault.
         return self._looks.sang.is_set() or self._looks.busy
-
-    async def replace(self, reason: str, *, lost: bool = True, seen: int | None = None) -> None:
-        """Make new watchers, and have everything looked at again.
-
-        Args:
-            reason: why, for people.
-            lost: events were lost, or may have been; else the watches only have to be others.
-            seen: the count of renewals when the reason was found: it may be mended already.
-        """
-        async with self._one_at_a_time:
-            if self._stopped or seen not in (None, self._renewed):
-                return
-            self._watchers.distrust()
-            self._renewed += 1
-            if lost:
-                self.lost += 1
-                log.warning("watcher_lost", reason=reason, times=self.lost)
-                await asyncio.to_thread(self._bulletin.loss, reason)
-            else:
-                log.info("watcher_renewed", reason=reason)
-            await asyncio.to_thread(self._renew)
-            self._await_roots()
-            self._on_distrust(set(self._sources))
-
-    def _renew(self) -> None:
-        try:
-            self._watchers.disarm()
-        except Exception as error:  # noqa: BLE001 - whatever the old ones died of, new ones are due
-            log.warning("watcher_not_stopped", error=repr(error))
-        try:
-            self._watchers.arm()
-        except (OSError, IngestdError) as error:  # the next check tries again
-            log.warning("watcher_not_replaced", error=str(error))
-        if self._stopped:
-            self._watchers.disarm()
-        self._bulletin.modes(self._watchers.modes)
 
     def _listen(self) -> None:
         """Hear of mounts, and of roots that come back."""
@@ -312,34 +278,15 @@ class Follower:
 
     def _on_rules(self) -> None:
         """What is ours has changed, and with it which folders are watched."""
-        self._renew_soon("the rules have changed", None, lost=False)
+        self._renewals.soon("the rules have changed", lost=False)
 
     def _on_lost(self, reason: str) -> None:
-        """Called in a thread of the watchers, which are about to be replaced."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: we are stopping
-            self._loop.call_soon_threadsafe(self._renew_after, reason, self._renewed)
+        self._renewals.on_lost(reason)
 
-    def _renew_after(self, reason: str, seen: int) -> None:
-        self._renew_soon(reason, seen, lost=reason != READABLE)
-
-    def _renew_soon(self, reason: str, seen: int | None, *, lost: bool) -> None:
-        if self._stopped or seen not in (None, self._renewed):
-            return
-        if self._pending is None or lost:
-            self._pending = (reason, seen, lost)
-        if not self._renewing:
-            self._renewing = True
-            self._spawn(self._renew_pending(), "replace-watchers")
-
-    async def _renew_pending(self) -> None:
-        """Replace the watchers; once more when the new ones were lost meanwhile."""
-        try:
-            while self._pending is not None:
-                (reason, seen, lost), self._pending = self._pending, None
-                await self.replace(reason, lost=lost, seen=seen)
-                await asyncio.sleep(REPLACE_PAUSE_S if self._pending else 0)
-        finally:
-            self._renewing = False
+    def _on_renewed(self) -> None:
+        """What happened while there were no watchers is found by looking at everything."""
+        self._await_roots()
+        self._on_distrust(set(self._sources))
 
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
         # The reference is kept because the loop holds tasks weakly.

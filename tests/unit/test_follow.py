@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent
 
-from ingestd import bulletin, follow
+from ingestd import bulletin, follow, renewals
 from ingestd.follow import Follower
 from ingestd.reconcile import Reconciler
 from ingestd.scans import Scans
@@ -62,6 +62,10 @@ class Line:
     def reader(self) -> Reader:
         """The thread that reads the kernel's queue, to break it."""
         return self.follower._watchers._observer._watcher.reader  # type: ignore[union-attr]  # noqa: SLF001 - to break it
+
+    async def renew(self, reason: str) -> None:
+        """Replace the watchers, although nothing was lost."""
+        await self.follower._renewals.replace(reason, lost=False)  # noqa: SLF001 - without a fault
 
     def states(self) -> dict[bytes, str]:
         """Statuses by path."""
@@ -252,7 +256,7 @@ class TestLosses:
             (line.root / "before.md").touch()
             await line.follower.check()
         monkeypatch.setattr(follow, "CANARY_ANSWER_S", 5.0)
-        await line.follower.replace("deaf again", lost=False)
+        await line.renew("deaf again")
         await self.lose(line, "no answer")
 
     async def test_a_canary_without_its_folder(self, line: Line, tmp_path: Path) -> None:
@@ -299,7 +303,7 @@ class TestLosses:
         self, line: Line, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Many reports of one loss make one replacement; one of the new watchers makes another."""
-        monkeypatch.setattr(follow, "REPLACE_PAUSE_S", 0.01)
+        monkeypatch.setattr(renewals, "PAUSE_S", 0.01)
         event = InotifyEvent(-1, InotifyConstants.IN_Q_OVERFLOW, 0, b"")  # type: ignore[arg-type]
         old = line.reader
         for _ in range(100):
@@ -342,7 +346,7 @@ class TestPolling:
             (line.root / name).mkdir()
         with monkeypatch.context() as patch:
             patch.setattr(kernel.InotifyFD, "add_callback", refusing(b"docs/"))
-            await line.follower.replace("test", lost=False)
+            await line.renew("test")
         assert line.mode() == "polling: the kernel refused watches for 2 folders"
         assert line.follower.polled() == {"docs"}
         assert line.follower.lost == 0
@@ -357,7 +361,7 @@ class TestPolling:
         """Even without any watch the daemon goes on, by polling, and nothing counts as lost."""
         with monkeypatch.context() as patch:
             patch.setattr(kernel.InotifyFD, "add_callback", refusing(b""))
-            await line.follower.replace("test", lost=False)
+            await line.renew("test")
             await line.follower.check()
             assert line.follower.polled() == {"docs"}
             assert line.follower.lost == 0
@@ -374,7 +378,7 @@ class TestPolling:
         told = b"1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / " + root + b" rw - nfs4 x rw\n"
         real = follow.Watchers.arm.__globals__["mounts"].table
         monkeypatch.setattr("ingestd.watchers.mounts.table", lambda: real(told))
-        await line.follower.replace("test", lost=False)
+        await line.renew("test")
         assert line.mode() == "polling: nfs4 tells of no change"
         assert line.reader.watches() == 1
 
@@ -407,7 +411,7 @@ class TestRights:
             return -1 if path.endswith(b"/d") else refused(self, path, *arguments)
 
         monkeypatch.setattr(kernel.InotifyFD, "add_callback", refuse)
-        await line.follower.replace("test", lost=False)
+        await line.renew("test")
         for _ in range(3):
             await line.follower.check()
         assert len(line.distrusted) == 2
