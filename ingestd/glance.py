@@ -99,7 +99,9 @@ class _Look:
     def look(self) -> Glance:
         """Look, and report where nothing is left to do."""
         started = time.monotonic()
-        if not ended.unwritten(self._location.chroma_dir) or self._reads_more():
+        if not ended.unwritten(self._location.chroma_dir) or scanning.changed(
+            self._settings.extract, self._location.state_dir
+        ):
             return Glance()
         with ExitStack() as stack:
             held = take_lock(self._location, owner(self._settings, self._verb))
@@ -116,11 +118,6 @@ class _Look:
                 return Glance(findings)
             seconds = {"scan": scan_s, "total": time.monotonic() - started}
             return Glance(findings, report(database, findings, seconds, Totals()))
-
-    def _reads_more(self) -> bool:
-        """Whether something was installed, or removed, that reads pictures of text."""
-        seen = scanning.remembered(self._location.state_dir)
-        return scanning.looks(self._settings.extract) != (seen or "")
 
     def _outdated(self, database: Database) -> bool:
         spec = model.configured(

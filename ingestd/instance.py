@@ -265,11 +265,10 @@ async def open_instance(
 
 def _unlock(recorder: Recorder, scans: Scans, settings: Settings, location: Location) -> None:
     """Take up again what can be read now, and could not be before."""
-    seen = scanning.looks(settings.extract)
-    changed = scanning.remembered(location.state_dir) != seen
+    changed = scanning.changed(settings.extract, location.state_dir)
     recorder.unlock(scans=changed and scans.reading is Reading.LATER)
     if changed:
-        scanning.remember(location.state_dir, seen)
+        scanning.remember(settings.extract, location.state_dir)
 
 
 def _seed(spec: ModelSpec) -> None:

@@ -53,8 +53,23 @@ def version() -> str:
     return _asked("--version").partition("\n")[0].removeprefix("tesseract ").strip()
 
 
-def looks(settings: ExtractSettings) -> str:
-    """What reading pictures stands on, as far as a look at the disk tells."""
+def changed(settings: ExtractSettings, state_dir: Path) -> bool:
+    """Whether something was installed, or removed, since the last start that opened everything."""
+    return _looks(settings) != _remembered(state_dir)
+
+
+def remember(settings: ExtractSettings, state_dir: Path) -> None:
+    """Write down what reading pictures stands on at this start."""
+    fresh = state_dir / f"{FILE}.{os.getpid()}"
+    try:
+        fresh.write_text(json.dumps({"looks": _looks(settings)}) + "\n", "utf-8")
+        fresh.replace(state_dir / FILE)
+    except OSError as error:  # the next start looks again
+        log.warning("ocr_not_remembered", error=str(error))
+
+
+def _looks(settings: ExtractSettings) -> str:
+    """What reading pictures stands on, as far as a look at the disk tells; empty: on nothing."""
     program = shutil.which(PROGRAM) if settings.ocr == "auto" else None
     if program is None or importlib.util.find_spec("PIL") is None:
         return ""
@@ -67,21 +82,11 @@ def looks(settings: ExtractSettings) -> str:
     return "\n".join(seen)
 
 
-def remembered(state_dir: Path) -> str | None:
-    """The looks of the last start that opened everything; None before the first one."""
+def _remembered(state_dir: Path) -> str:
+    """The looks of the last start that opened everything; empty before the first one."""
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         return str(json.loads((state_dir / FILE).read_text("utf-8"))["looks"])
-    return None
-
-
-def remember(state_dir: Path, seen: str) -> None:
-    """Write down the looks of this start."""
-    fresh = state_dir / f"{FILE}.{os.getpid()}"
-    try:
-        fresh.write_text(json.dumps({"looks": seen}) + "\n", "utf-8")
-        fresh.replace(state_dir / FILE)
-    except OSError as error:  # the next start looks again
-        log.warning("ocr_not_remembered", error=str(error))
+    return ""
 
 
 def _languages() -> tuple[set[str], str]:

@@ -70,26 +70,32 @@ def test_what_is_missing_is_told(
     assert found.now().reading is Reading.NO
 
 
-def test_without_tesseract_and_without_ocr(program: Callable[[str], None]) -> None:
-    """The first is told, the second is what somebody asked for."""
+def test_without_tesseract_and_without_ocr(program: Callable[[str], None], tmp_path: Path) -> None:
+    """The first is told, the second is what somebody asked for; neither is news."""
     assert scanning.found(SETTINGS).missing == "tesseract is not installed"
-    assert scanning.looks(SETTINGS) == ""
+    assert not scanning.changed(SETTINGS, tmp_path)
     program("printf 'List:\\nkor\\n'")
     off = ExtractSettings(ocr="off")
     assert (scanning.found(off).reading, scanning.found(off).missing) == (Reading.NO, "")
-    assert scanning.looks(off) == ""
+    assert not scanning.changed(off, tmp_path)
 
 
 def test_what_is_installed_since_is_seen(program: Callable[[str], None], tmp_path: Path) -> None:
     """The program, its data, the languages that are asked for; and it is remembered."""
-    assert scanning.remembered(tmp_path) is None
+    state_dir = tmp_path / "state"
+    state_dir.mkdir()
     program("exit 0")
-    first = scanning.looks(SETTINGS)
-    assert first == scanning.looks(SETTINGS)
-    scanning.remember(tmp_path, first)
-    assert scanning.remembered(tmp_path) == first
-    assert scanning.looks(ExtractSettings(ocr_languages=("eng",))) != first
+    assert scanning.changed(SETTINGS, state_dir)
+    scanning.remember(SETTINGS, state_dir)
+    assert not scanning.changed(SETTINGS, state_dir)
+    assert scanning.changed(ExtractSettings(ocr_languages=("eng",)), state_dir)
     os.utime(tmp_path, (1, 1))
-    assert scanning.looks(SETTINGS) != first
-    (tmp_path / scanning.FILE).write_text("torn {")
-    assert scanning.remembered(tmp_path) is None
+    assert scanning.changed(SETTINGS, state_dir)
+    scanning.remember(SETTINGS, state_dir)
+    assert not scanning.changed(SETTINGS, state_dir)
+    (tmp_path / "bin" / scanning.PROGRAM).unlink()
+    assert scanning.changed(SETTINGS, state_dir)
+    program("exit 0")
+    scanning.remember(SETTINGS, state_dir)
+    (state_dir / scanning.FILE).write_text("torn {")
+    assert scanning.changed(SETTINGS, state_dir)
