@@ -78,6 +78,7 @@ class Manager:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [
+                    *("env", "--default-signal=HUP"),  # else that of whoever starts the tests
                     *(sys.executable, "-c", PROGRAM, "run", "--port", str(free_port())),
                     *("--state-dir", str(self._state)),
                 ],
