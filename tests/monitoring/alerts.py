@@ -284,6 +284,7 @@ def model_and_watcher_faults(ward: Ward, one: Patient) -> None:
         "the thread that hears events ends unnoticed",
         end_reader,
         deaf.unlink,
+        again=end_reader,  # for the canary has it replaced
     )
     ward.try_out(
         ["IngestdWatcherLosses"],
