@@ -88,7 +88,7 @@ class Patient(Daemon):
         (folder / "docs").mkdir()
         super().__init__(folder / "docs", folder / "state")
         self.home = folder
-        self.page = free_port()
+        self.instance = f"127.0.0.1:{free_port()}"
         self._few_watches = few_watches
         self._settings = settings
 
@@ -105,7 +105,7 @@ class Patient(Daemon):
             ],
             env={
                 **environment("hash"),
-                "INGESTD_HTTP__LISTEN": f"127.0.0.1:{self.page}",
+                "INGESTD_HTTP__LISTEN": self.instance,
                 "FAULTS": str(self.home / "faults"),
                 **more,
                 **({"BALLAST": "64000000"} if "MEMORY__MAX" in self._settings else {}),
@@ -152,6 +152,7 @@ class Ward:
 
     def try_out(
         self,
+        patient: Patient,
         alerts: Iterable[str],
         what: str,
         cause: Callable[[], Any],
@@ -159,7 +160,7 @@ class Ward:
         *,
         again: Callable[[], Any] = lambda: None,
     ) -> None:
-        """Cause a fault, wait until each alert fires, then cure it and wait until it is over."""
+        """Make one ill, wait until each alert fires for it, then cure it and wait for the end."""
         waiting, began = set(alerts), time.monotonic()
         cause()
         fired: dict[str, float] = {}
@@ -167,7 +168,7 @@ class Ward:
             if time.monotonic() - began > LIMIT_S:
                 raise SystemExit(f"{what}: {sorted(waiting)} did not fire within {LIMIT_S:g} s")
             again()
-            for alert in waiting & self._prometheus.firing():
+            for alert in waiting & self._prometheus.firing(patient.instance):
                 fired[alert] = time.monotonic() - began
             waiting -= set(fired)
             time.sleep(0.3)
@@ -179,7 +180,7 @@ class Ward:
                 if time.monotonic() - began > LIMIT_S:
                     left = sorted(set(fired) - set(over))
                     raise SystemExit(f"{what}: {left} were not over within {LIMIT_S:g} s")
-                still = self._prometheus.firing()
+                still = self._prometheus.firing(patient.instance)
                 for alert in set(fired) - set(over) - still:
                     over[alert] = time.monotonic() - began
                 time.sleep(0.3)
@@ -208,6 +209,7 @@ def store_faults(ward: Ward, one: Patient) -> None:
         one.write("late.md")
 
     ward.try_out(
+        one,
         ["IngestdStoreAway", "IngestdBacklogOld", "IngestdNotReady"],
         "Chroma is stopped (SIGSTOP), whichever is started",
         edit,
@@ -222,7 +224,7 @@ def store_faults(ward: Ward, one: Patient) -> None:
         one.chroma(signal.SIGCONT)
         time.sleep(1)
 
-    ward.try_out(["IngestdSlow"], "Chroma stands still for 4 s in 5", delay, again=delay)
+    ward.try_out(one, ["IngestdSlow"], "Chroma stands still for 4 s in 5", delay, again=delay)
 
     ended: list[Any] = []
 
@@ -233,7 +235,7 @@ def store_faults(ward: Ward, one: Patient) -> None:
             one.chroma(signal.SIGKILL)
 
     ward.try_out(
-        ["IngestdChromaRestarting"], "Chroma is killed again and again", kill, None, again=kill
+        one, ["IngestdChromaRestarting"], "Chroma is killed again and again", kill, None, again=kill
     )
     eventually(lambda: count(one))
 
@@ -250,6 +252,7 @@ def disk_faults(ward: Ward, one: Patient) -> None:
     """A file system that is full, and a table that cannot be read."""
     ballast = one.home / "ballast"
     ward.try_out(
+        one,
         ["IngestdDiskFull"],
         "the file system is filled up",
         lambda: subprocess.run(["fallocate", "-l", "1000M", ballast], check=True),
@@ -257,6 +260,7 @@ def disk_faults(ward: Ward, one: Patient) -> None:
     )
     away = one.fault("state")
     ward.try_out(
+        one,
         ["IngestdStateAway", "IngestdScansFailing"],
         "every read of the state table fails",
         away.touch,
@@ -272,7 +276,7 @@ def model_and_watcher_faults(ward: Ward, one: Patient) -> None:
         model.touch()
         one.write("new.md")
 
-    ward.try_out(["IngestdPaused"], "the model fails on every text", fail, model.unlink)
+    ward.try_out(one, ["IngestdPaused"], "the model fails on every text", fail, model.unlink)
     deaf = one.fault("deaf")
 
     def end_reader() -> None:
@@ -280,6 +284,7 @@ def model_and_watcher_faults(ward: Ward, one: Patient) -> None:
         one.write("ends the reader.md")
 
     ward.try_out(
+        one,
         ["IngestdWatcherDead"],
         "the thread that hears events ends unnoticed",
         end_reader,
@@ -287,6 +292,7 @@ def model_and_watcher_faults(ward: Ward, one: Patient) -> None:
         again=end_reader,  # for the canary has it replaced
     )
     ward.try_out(
+        one,
         ["IngestdWatcherLosses"],
         "the watchers are lost again and again",
         lambda: None,
@@ -308,6 +314,7 @@ def document_faults(ward: Ward, one: Patient) -> None:
             (one.folder / f"broken {number}.docx").unlink()
 
     ward.try_out(
+        one,
         ["IngestdDocumentsFailing", "IngestdDocumentsDead"],
         "15 damaged documents are added",
         add,
@@ -325,9 +332,10 @@ def document_faults(ward: Ward, one: Patient) -> None:
         for path in many:
             (aside / path.name).rename(path)
 
-    ward.try_out(["IngestdSourceHeld"], "30 of 41 documents are gone at once", take, bring)
+    ward.try_out(one, ["IngestdSourceHeld"], "30 of 41 documents are gone at once", take, bring)
     gone = one.home / "gone"
     ward.try_out(
+        one,
         ["IngestdSourceOffline"],
         "the folder is moved away",
         lambda: one.folder.rename(gone),
@@ -346,22 +354,26 @@ def ends(ward: Ward, one: Patient) -> None:
         one.fault("hang").unlink(missing_ok=True)
         one.again()
 
-    ward.try_out(["IngestdStuck"], "the model never comes back", hang, start)
-    ward.try_out(["IngestdDown"], "the daemon is killed", one.kill, start)
+    ward.try_out(one, ["IngestdStuck"], "the model never comes back", hang, start)
+    ward.try_out(one, ["IngestdDown"], "the daemon is killed", one.kill, start)
 
     def restart() -> None:
         eventually(lambda: ward_up(ward, one))
         one.again()
 
     ward.try_out(
-        ["IngestdRestarting"], "it is killed and started again and again", restart, again=restart
+        one,
+        ["IngestdRestarting"],
+        "it is killed and started again and again",
+        restart,
+        again=restart,
     )
 
 
 def ward_up(ward: Ward, one: Patient) -> bool:
     """Whether Prometheus has read this process."""
-    address = f'up{{instance="127.0.0.1:{one.page}"}} == 1'
-    started = f'ingestd_start_time_seconds{{instance="127.0.0.1:{one.page}"}}'
+    address = f'up{{instance="{one.instance}"}} == 1'
+    started = f'ingestd_start_time_seconds{{instance="{one.instance}"}}'
     prometheus = ward._prometheus  # noqa: SLF001 - of this file
     found = prometheus.ask(started)
     return bool(prometheus.ask(address)) and bool(found) and one.process.poll() is None
@@ -393,21 +405,22 @@ def admitted(home: Path, disk: Path) -> tuple[Patient, Patient, Patient, Patient
 
 def limit_faults(ward: Ward, polled: Patient, small: Patient) -> None:
     """Too few watches, too little memory: from the start."""
-    ward.try_out(["IngestdSourcePolled"], "the kernel allows 8 watches", lambda: None)
+    ward.try_out(polled, ["IngestdSourcePolled"], "the kernel allows 8 watches", lambda: None)
     polled.kill()
     ward.try_out(
-        ["IngestdMemoryMax", "IngestdMemoryHigh"], "the daemon takes too much", lambda: None
+        small, ["IngestdMemoryMax", "IngestdMemoryHigh"], "the daemon takes too much", lambda: None
     )
     small.kill()
 
 
 def scan_faults(ward: Ward, lazy: Patient) -> None:
     """No scan for long, and a store that keeps what was deleted."""
-    ward.try_out(["IngestdNotReconciled"], "no scan for 120 s", lambda: None)
+    ward.try_out(lazy, ["IngestdNotReconciled"], "no scan for 120 s", lambda: None)
     texts = "\n\n".join(f"## Part {n}\n\nText of part {n}." for n in range(12_000))
     lazy.write("large.md", f"# Large\n\n{texts}\n")
     eventually(lambda: count(lazy) > 10_000, 240)
     ward.try_out(
+        lazy,
         ["IngestdStoreBloated"],
         "a document of 12,000 chunks becomes one of one",
         lambda: lazy.write("large.md"),
@@ -456,7 +469,7 @@ def main() -> None:
         stack.callback(subprocess.run, ["umount", "-l", disk], check=False)
         patients = admitted(home, disk)
         one, lazy, *_ = patients
-        pages = [f"127.0.0.1:{patient.page}" for patient in patients]
+        pages = [patient.instance for patient in patients]
         prometheus = stack.enter_context(
             Prometheus(home / "prometheus", free_port(), pages, hurried())
         )

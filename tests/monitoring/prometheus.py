@@ -95,9 +95,9 @@ class Prometheus:
         found: list[dict[str, Any]] = told["data"]["result"]
         return found
 
-    def firing(self) -> set[str]:
-        """The alerts that fire."""
-        found = self.ask('ALERTS{alertstate="firing"}')
+    def firing(self, instance: str = ".*") -> set[str]:
+        """The alerts that fire, of an instance or of all."""
+        found = self.ask(f'ALERTS{{alertstate="firing",instance=~"{instance}"}}')
         return {sample["metric"]["alertname"] for sample in found}
 
     def fired(self, seconds: float) -> set[str]:
