@@ -106,10 +106,10 @@ def main() -> None:
     from .child import end_with_parent  # noqa: PLC0415 - the same
 
     end_with_parent(parent)
-    stand_back()
-    ceiling.impose(directory)
     build: Build | None = None
     try:
+        stand_back()
+        ceiling.impose(directory)
         for line in iter(sys.stdin.buffer.readline, b""):
             order = json.loads(line)
             data = sys.stdin.buffer.read(order.pop("bytes", 0))

@@ -7,15 +7,16 @@ sound, and lifts the ceiling before it is reached.
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .aside import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 LEAST = 4 * 1024**3
 GROWTH = 8
@@ -31,8 +32,7 @@ def impose(directory: Path) -> None:
         directory: Chroma's data, or the folder within in which an index is built beside.
     """
     within = (folder.parent for folder in directory.parents if folder.name in OURS)
-    files = _files(next(within, directory))
-    wanted = _above(max((file.stat().st_size for file in files), default=0))
+    wanted = _above(max(_sizes(next(within, directory)), default=0))
     _soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (_allowed(wanted, hard), hard))
     # Python ignores it. An index that hit the bound is broken: end, and have it looked at.
@@ -60,8 +60,11 @@ def _allowed(limit: int, hard: int) -> int:
     return limit if hard == resource.RLIM_INFINITY else min(limit, hard)
 
 
-def _files(directory: Path) -> Iterator[Path]:
-    """Chroma's files; not those of a broken index that was set aside, which may be huge."""
-    for file in directory.rglob("*"):
-        if file.is_file() and OURS.isdisjoint(file.relative_to(directory).parts):
-            yield file
+def _sizes(directory: Path) -> Iterator[int]:
+    """Bytes of each of Chroma's files; not of a broken index that was set aside: it may be huge."""
+    for folder, folders, names in os.walk(directory):
+        folders[:] = [name for name in folders if name not in OURS]
+        for name in names:
+            # Beside a Chroma that serves, its journals come and go.
+            with contextlib.suppress(FileNotFoundError):
+                yield Path(folder, name).stat().st_size

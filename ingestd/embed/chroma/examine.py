@@ -107,9 +107,9 @@ def main() -> None:
     from .child import end_with_parent  # noqa: PLC0415 - the same
 
     end_with_parent(parent)
-    ceiling.impose(directory)
     answers = Answers()
     try:
+        ceiling.impose(directory)
         client = open_directory(directory)
         try:
             examine(client, names, lambda name: _say(at=name), answers)
