@@ -129,7 +129,7 @@ def _add_work(gauges: Gauges, instance: Instance) -> None:
 def _add_caches(gauges: Gauges, instance: Instance) -> None:
     gauges.add(
         "vectors_cache_bytes",
-        lambda: _size(instance.cache),
+        lambda: instance.location.vectors_bytes,
         unit="bytes",
         limit=instance.settings.limits.vectors_bytes,
         help="The vectors cache on disk; cut back to its bound by the maintenance.",
@@ -182,13 +182,6 @@ def _add_store(gauges: Gauges, instance: Instance) -> None:
         label="collection",
         help="What a collection takes on the disk for each live slot.",
     )
-
-
-def _size(database: Database) -> float | None:
-    if database.file is None:
-        return None
-    files = [Path(f"{database.file}{end}") for end in ("", "-wal")]
-    return sum(file.stat().st_size for file in files if file.exists())
 
 
 def _connections(database: Database) -> float | None:

@@ -6,6 +6,7 @@ of the service for the service's own user, XDG.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tomllib
@@ -16,6 +17,7 @@ from typing import Any
 from .errors import ConfigError
 
 NAME = "ingestd"
+VECTORS = "vectors.db"
 CONFIGURATION, STATE, CACHE = Path("/etc/ingestd"), Path("/var/lib"), Path("/var/cache")
 """Where the units have them: `NAME.toml` in the first is of `ingestd-NAME` in the others."""
 
@@ -39,7 +41,17 @@ class Location:
     @property
     def vectors_url(self) -> str:
         """SQLAlchemy URL of the vectors cache."""
-        return _sqlite_url(self.state_dir / "vectors.db")
+        return _sqlite_url(self.state_dir / VECTORS)
+
+    @property
+    def vectors_bytes(self) -> int:
+        """What the vectors cache takes on the disk, with its log; 0 where there is none."""
+        taken = 0
+        for end in ("", "-wal"):
+            # The log goes with the last process that has the database open.
+            with contextlib.suppress(FileNotFoundError):
+                taken += (self.state_dir / f"{VECTORS}{end}").stat().st_size
+        return taken
 
     @property
     def chroma_dir(self) -> Path:

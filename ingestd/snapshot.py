@@ -119,8 +119,7 @@ def _memory(pid: int, gauges: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _vectors(location: Location) -> dict[str, int]:
-    files = [location.state_dir / name for name in ("vectors.db", "vectors.db-wal")]
-    taken = sum(file.stat().st_size for file in files if file.exists())
+    taken = location.vectors_bytes
     if not taken:
         return {"count": 0, "bytes": 0}
     from ingestd_state import vectors  # noqa: PLC0415 - slow to import

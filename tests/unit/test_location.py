@@ -211,3 +211,13 @@ def test_nobody_else_means_the_service(
     assert found.state_dir == service / ".local/state/ingestd"
     assert found.cache_dir == service / ".cache/ingestd"
     assert locate().config_file is None
+
+
+def test_the_vectors_cache_counts_with_its_log(tmp_path: Path) -> None:
+    """The log is not always there, and neither is the cache."""
+    found = locate(state_dir=tmp_path)
+    assert found.vectors_bytes == 0
+    (tmp_path / "vectors.db").write_bytes(bytes(4096))
+    assert found.vectors_bytes == 4096
+    (tmp_path / "vectors.db-wal").write_bytes(bytes(100))
+    assert found.vectors_bytes == 4196
